@@ -1,1 +1,25 @@
-//! alerts
+//! The alert, the formats it is written in, and the sinks it goes to.
+//!
+//! The path of an alert: the daemon fills in [`AlertParts`], the [`Sequencer`] makes an [`Alert`] of them, a pure
+//! function such as [`to_ecs_line`] turns that into one line of text, and a [`SinkSet`] delivers the line.
+//!
+//! Invariants: an alert is never changed once it is made; a format is a pure function of the alert; `send` never waits
+//! for a sink; a line that is not delivered is counted where it is lost, with its cause.
+//!
+//! Not here: how an event is built or decided (the daemon and `rules`), and what a country is (`geoip`). This crate
+//! knows neither of them.
+#![forbid(unsafe_code)]
+
+mod alert;
+mod ecs;
+mod sequence;
+mod sinks;
+mod terms;
+
+pub use alert::{
+    Alert, AlertParts, EntryWritten, Exemption, Geo, GeoDatabase, GeoVote, ListRef, MAX_ANCESTORS, RuleHit, Technique,
+};
+pub use ecs::{ECS_VERSION, SCHEMA_VERSION, to_ecs_line};
+pub use sequence::Sequencer;
+pub use sinks::{DEFAULT_QUEUE_BYTES, Lost, Sink, SinkError, SinkSet, SinkState, SinkStatus};
+pub use terms::{Action, DecidedIn, Decision, Effect, Mode, Severity, UnknownTerm, Verb};

@@ -1,1 +1,38 @@
-//! rules
+//! The Rego engine of Sentinel and the types of its decisions.
+//!
+//! [`Policies`] are loaded once and shared; each worker thread owns an [`Evaluator`]. Event rules (`deny`,
+//! `alert`, `allow`) are compiled to regorus's register machine, each definition its own entry point, so every
+//! decision names the definition it came from. Standing rules are evaluated at load into typed
+//! [`StandingEntry`]s. Nothing here knows the kernel, the geo data or the alert format.
+
+#![forbid(unsafe_code)]
+
+pub mod analysis;
+mod countries;
+mod decision;
+mod diagnostic;
+mod evaluator;
+mod fields;
+pub mod input;
+mod kind;
+mod load;
+mod member;
+mod policies;
+mod scope;
+pub mod standing;
+mod techniques;
+pub mod testing;
+mod vocabulary;
+
+pub use countries::country_name;
+pub use decision::{Action, Cause, DEFAULT_TTL, Decision, EvalError, Outcome};
+pub use diagnostic::{Diagnostic, LoadErrors};
+pub use evaluator::{Evaluator, Limits};
+pub use kind::{Kind, KindSet, UnknownKind};
+pub use policies::{LoadOptions, Policies, RuleInfo};
+pub use regorus::Value;
+pub use scope::{CidrError, Object, Scope, ScopeError, Subject, parse_cidr};
+pub use standing::{
+    Access, AccessSet, Country, Exemption, PathPattern, Protocol, StandingEntry, StandingRule, StandingValue, Subjects,
+};
+pub use vocabulary::{Engine, Maturity, Mode, Severity, Technique, UnknownWord, Verb};

@@ -1,1 +1,67 @@
-//! sentinel-common
+//! Types that the kernel programs and user space share.
+//!
+//! Everything here is `no_std`, `repr(C)`, padded explicitly and checked for its size, so that one
+//! definition is the wire format of rings and maps. The one piece of logic is [`address`]: the
+//! normaliser must be the same code on both sides.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod config;
+pub mod event;
+pub mod stats;
+pub mod verdict;
+
+/// A hook, by the number that its counters, events and canary masks use. Stable within one build.
+pub mod hook {
+    /// `lsm/bprm_check_security`.
+    pub const BPRM_CHECK: u32 = 0;
+    /// `lsm/file_open`.
+    pub const FILE_OPEN: u32 = 1;
+    /// `lsm/socket_connect`.
+    pub const SOCKET_CONNECT: u32 = 2;
+    /// `lsm/socket_sendmsg`.
+    pub const SOCKET_SENDMSG: u32 = 3;
+    /// `cgroup/connect4`.
+    pub const CONNECT4: u32 = 4;
+    /// `cgroup/connect6`.
+    pub const CONNECT6: u32 = 5;
+    /// `cgroup/sendmsg4`.
+    pub const SENDMSG4: u32 = 6;
+    /// `cgroup/sendmsg6`.
+    pub const SENDMSG6: u32 = 7;
+    /// `cgroup_skb/egress`.
+    pub const EGRESS: u32 = 8;
+    /// `tp_btf/sched_process_fork`.
+    pub const SCHED_FORK: u32 = 9;
+    /// `tp_btf/sched_process_exec`.
+    pub const SCHED_EXEC: u32 = 10;
+    /// `tp_btf/sched_process_exit`.
+    pub const SCHED_EXIT: u32 = 11;
+    /// `tracepoint/syscalls/sys_exit_open*`: opens are reported here where LSM programs are refused.
+    pub const SYS_EXIT_OPEN: u32 = 12;
+    /// How many hooks there are.
+    pub const COUNT: u32 = 13;
+}
+
+/// Identity of a file: device and inode number as the kernel has them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId {
+    /// `inode.i_ino`.
+    pub ino: u64,
+    /// `super_block.s_dev`: the kernel's own encoding, `major << 20 | minor`.
+    pub dev: u32,
+    /// Always zero.
+    pub pad: u32,
+}
+
+impl FileId {
+    /// Whether no file is meant (a kernel thread has no executable).
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.ino == 0 && self.dev == 0
+    }
+}
+
+const _: () = assert!(size_of::<FileId>() == 16);

@@ -1,0 +1,206 @@
+//! Walks a rule and reports what it refers to.
+//!
+//! Scopes are followed as written: a name is local from the statement that declares it on. The walk also
+//! measures how deep the expressions nest, since the engines recurse over them.
+
+use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Query, Rule, RuleAssign, RuleHead, Span};
+
+use crate::analysis::names::{Locals, Names, Path, Resolved};
+
+/// Something a rule refers to.
+#[derive(Debug)]
+pub(crate) enum Item<'a> {
+    /// A document or rule.
+    Ref(Path),
+    /// A function, by its path if it is a rule, and as written.
+    Call(Option<Path>, String, &'a Span),
+}
+
+/// The head's expressions, whatever its form.
+pub(crate) struct Head<'a> {
+    pub(crate) refr: &'a Expr,
+    pub(crate) args: Vec<&'a Expr>,
+    /// The member of a partial set.
+    pub(crate) key: Option<&'a Expr>,
+    pub(crate) assign: Option<&'a RuleAssign>,
+}
+
+impl<'a> Head<'a> {
+    pub(crate) fn of(head: &'a RuleHead) -> Head<'a> {
+        match head {
+            RuleHead::Compr { refr, assign, .. } => {
+                Head { refr, args: Vec::new(), key: None, assign: assign.as_ref() }
+            }
+            RuleHead::Set { refr, key, .. } => {
+                Head { refr, args: Vec::new(), key: key.as_ref().map(AsRef::as_ref), assign: None }
+            }
+            RuleHead::Func { refr, args, assign, .. } => {
+                Head { refr, args: args.iter().map(AsRef::as_ref).collect(), key: None, assign: assign.as_ref() }
+            }
+        }
+    }
+}
+
+/// Reports every reference of `rule` to `sink`; returns the deepest nesting of its expressions.
+pub(crate) fn walk_rule(rule: &Rule, names: &Names, sink: &mut dyn FnMut(Item<'_>)) -> usize {
+    let mut walk = Walk { names, locals: Locals::default(), sink, depth: 0, deepest: 0 };
+    walk.rule(rule);
+    walk.deepest
+}
+
+struct Walk<'n, 's> {
+    names: &'n Names,
+    locals: Locals,
+    sink: &'s mut dyn FnMut(Item<'_>),
+    depth: usize,
+    deepest: usize,
+}
+
+impl Walk<'_, '_> {
+    fn rule(&mut self, rule: &Rule) {
+        match rule {
+            Rule::Default { value, .. } => self.expr(value),
+            Rule::Spec { head, bodies, .. } => {
+                let head = Head::of(head);
+                self.locals.push();
+                head.args.iter().for_each(|arg| self.locals.declare_pattern(arg));
+                if bodies.is_empty() {
+                    self.head(&head);
+                }
+                for body in bodies {
+                    self.query(&body.query, |walk| {
+                        walk.head(&head);
+                        if let Some(assign) = &body.assign {
+                            walk.expr(&assign.value);
+                        }
+                    });
+                }
+                self.locals.pop();
+            }
+        }
+    }
+
+    fn head(&mut self, head: &Head<'_>) {
+        self.brackets(head.refr);
+        if let Some(key) = head.key {
+            self.expr(key);
+        }
+        if let Some(assign) = head.assign {
+            self.expr(&assign.value);
+        }
+    }
+
+    /// Walks the statements, then whatever sees their variables.
+    fn query(&mut self, query: &Query, after: impl FnOnce(&mut Self)) {
+        self.locals.push();
+        self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
+        query.stmts.iter().for_each(|statement| self.statement(statement));
+        after(self);
+        self.depth -= 1;
+        self.locals.pop();
+    }
+
+    fn statement(&mut self, statement: &LiteralStmt) {
+        // The target of `with` is replaced, not read; its replacement is read.
+        statement.with_mods.iter().for_each(|modifier| self.expr(&modifier.r#as));
+        match &statement.literal {
+            Literal::SomeVars { vars, .. } => vars.iter().for_each(|var| self.locals.declare(var.text())),
+            Literal::SomeIn { key, value, collection, .. } => {
+                self.expr(collection);
+                for pattern in key.iter().chain([value]) {
+                    self.locals.declare_pattern(pattern);
+                    self.expr(pattern);
+                }
+            }
+            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => self.expr(expr),
+            Literal::Every { key, value, domain, query, .. } => {
+                self.expr(domain);
+                self.locals.push();
+                key.iter().chain([value]).for_each(|var| self.locals.declare(var.text()));
+                self.query(query, |_| {});
+                self.locals.pop();
+            }
+        }
+    }
+
+    fn expr(&mut self, expr: &Expr) {
+        self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
+        self.expr_inner(expr);
+        self.depth -= 1;
+    }
+
+    fn expr_inner(&mut self, expr: &Expr) {
+        match expr {
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. } => {}
+            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => self.reference(expr),
+            Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| self.expr(item)),
+            Expr::Object { fields, .. } => {
+                for (_, key, value) in fields {
+                    self.expr(key);
+                    self.expr(value);
+                }
+            }
+            Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
+                self.query(query, |walk| walk.expr(term));
+            }
+            Expr::ObjectCompr { key, value, query, .. } => self.query(query, |walk| {
+                walk.expr(key);
+                walk.expr(value);
+            }),
+            Expr::Call { fcn, params, .. } => self.call(fcn, params.iter().map(AsRef::as_ref)),
+            Expr::UnaryExpr { expr, .. } => self.expr(expr),
+            Expr::BinExpr { lhs, rhs, .. } | Expr::BoolExpr { lhs, rhs, .. } | Expr::ArithExpr { lhs, rhs, .. } => {
+                self.expr(lhs);
+                self.expr(rhs);
+            }
+            Expr::AssignExpr { op, lhs, rhs, .. } => {
+                self.expr(rhs);
+                if *op == AssignOp::ColEq {
+                    self.locals.declare_pattern(lhs);
+                }
+                self.expr(lhs);
+            }
+            Expr::Membership { key, value, collection, .. } => {
+                key.iter().chain([value, collection]).for_each(|part| self.expr(part));
+            }
+        }
+    }
+
+    fn call<'e>(&mut self, fcn: &Expr, params: impl Iterator<Item = &'e Expr>) {
+        let path = match self.names.resolve(fcn, &self.locals) {
+            Resolved::Path(path) => Some(path),
+            Resolved::Local(..) | Resolved::Other => None,
+        };
+        (self.sink)(Item::Call(path, fcn.span().text().to_owned(), fcn.span()));
+        params.for_each(|param| self.expr(param));
+    }
+
+    fn reference(&mut self, expr: &Expr) {
+        if let Resolved::Path(path) = self.names.resolve(expr, &self.locals) {
+            (self.sink)(Item::Ref(path));
+        }
+        self.brackets(expr);
+    }
+
+    /// Walks what stands in the brackets of a reference, and its base when that is no name.
+    fn brackets(&mut self, expr: &Expr) {
+        let mut current = expr;
+        loop {
+            match current {
+                Expr::RefDot { refr, .. } => current = refr,
+                Expr::RefBrack { refr, index, .. } => {
+                    self.expr(index);
+                    current = refr;
+                }
+                Expr::Var { .. } => return,
+                other => return self.expr(other),
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Checks over every module of a load, before anything is compiled.
+//!
+//! What would abort the process (recursion, depth) and what could silently never fire here (functions that need
+//! a network, unknown functions) is refused by name.
+
+use regorus::unstable::BUILTINS;
+
+use crate::analysis::corpus::Corpus;
+use crate::analysis::graph::Node;
+use crate::diagnostic::{Diagnostic, Findings};
+use crate::fields::nearest;
+use crate::load::parse::MAX_DEPTH;
+
+/// Deepest sum of nesting along a chain of rules that refer to each other. The engines recurse along it; this
+/// keeps a worker's stack of two megabytes from overflowing.
+const MAX_CHAIN: usize = 300;
+
+/// Functions that OPA has and a policy here must not use: name (or prefix ending in `.`) and why.
+const REFUSED: &[(&str, &str)] = &[
+    ("http.", "rules have no network"),
+    ("net.lookup_ip_addr", "rules have no network"),
+    ("rand.", "a decision must not depend on chance"),
+    ("uuid.rfc4122", "a decision must not depend on chance"),
+    ("opa.runtime", "there is no OPA process to ask"),
+    ("rego.metadata.", "annotations are read by Sentinel, not by rules"),
+    ("rego.parse_module", "there is no policy parser at evaluation"),
+    ("providers.aws.", "rules have no network"),
+    ("trace", "traces are not kept; use `print` in tests"),
+    ("crypto.", "the engine has no cryptography; hashes are in `input.process.hash`"),
+    ("io.jwt.", "the engine has no cryptography"),
+    ("graphql.", "the engine does not have it"),
+];
+
+/// Runs every check; findings are errors. Whether it is safe to go on.
+pub(super) fn run(corpus: &Corpus, findings: &mut Findings) -> bool {
+    let cycles = corpus.graph.cycles();
+    for cycle in &cycles {
+        report_cycle(corpus, cycle, findings);
+    }
+    let mut safe = cycles.is_empty();
+    if safe {
+        safe = check_depth(corpus, findings);
+    }
+    for node in &corpus.graph.nodes {
+        check_builtins(corpus, node, findings);
+    }
+    safe
+}
+
+fn place(corpus: &Corpus, node: &Node, message: String) -> Diagnostic {
+    match node.definitions.first() {
+        None => Diagnostic::file("", message),
+        Some(first) => {
+            let (source, span) = (&corpus.modules[first.0], corpus.rule(*first).span());
+            Diagnostic::at(&source.file, &source.text, span.line, span.col, message)
+        }
+    }
+}
+
+fn report_cycle(corpus: &Corpus, cycle: &[usize], findings: &mut Findings) {
+    let Some(first) = cycle.first() else { return };
+    let names: Vec<String> = cycle.iter().map(|node| corpus.graph.nodes[*node].name()).collect();
+    let finding = place(corpus, &corpus.graph.nodes[*first], format!("recursion: {}", names.join(" -> ")));
+    findings.error(finding.hint("a rule cannot depend on itself; a reference to a whole package counts for its rules"));
+}
+
+fn check_depth(corpus: &Corpus, findings: &mut Findings) -> bool {
+    let depths = corpus.graph.depths();
+    let mut safe = true;
+    for (node, depth) in corpus.graph.nodes.iter().zip(depths) {
+        let message = if node.depth > MAX_DEPTH {
+            format!("{} nests its expressions {} deep; the limit is {MAX_DEPTH}", node.name(), node.depth)
+        } else if depth > MAX_CHAIN {
+            format!("{} and the rules it uses nest {depth} deep in all; the limit is {MAX_CHAIN}", node.name())
+        } else {
+            continue;
+        };
+        safe = false;
+        findings.error(place(corpus, node, message).hint("split the expression, or shorten the chain of rules"));
+    }
+    safe
+}
+
+fn check_builtins(corpus: &Corpus, node: &Node, findings: &mut Findings) {
+    for (name, definition, line, column) in &node.builtins {
+        if name == "print" || BUILTINS.contains_key(name.as_str()) && refusal(name).is_none() {
+            continue;
+        }
+        let source = &corpus.modules[definition.0];
+        let at = |message: String| Diagnostic::at(&source.file, &source.text, *line, *column, message);
+        findings.error(match refusal(name) {
+            Some(why) => at(format!("`{name}` cannot be used in a policy: {why}")),
+            None => {
+                let known: Vec<&str> = BUILTINS.keys().copied().collect();
+                let finding = at(format!("`{name}` is neither a built-in function nor a rule"));
+                match nearest(name, &known) {
+                    Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
+                    None => finding.hint("define it, or import the package that does"),
+                }
+            }
+        });
+    }
+}
+
+fn refusal(name: &str) -> Option<&'static str> {
+    let matches = |pattern: &str| if pattern.ends_with('.') { name.starts_with(pattern) } else { name == pattern };
+    REFUSED.iter().find(|(pattern, _)| matches(pattern)).map(|(_, why)| *why)
+}

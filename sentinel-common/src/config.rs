@@ -1,0 +1,151 @@
+//! What user space tells the kernel programs at load time: one frozen global.
+//!
+//! Invariant: nothing here changes while the programs are loaded, so the verifier sees constants
+//! and removes what is switched off (in monitor mode: every refusal). What changes is in maps.
+
+/// Load-time settings of the kernel programs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Config {
+    /// 1: a block verdict refuses; 0: refusal is compiled out (monitor mode).
+    pub enforce: u32,
+    /// Thread group id of the daemon in the initial PID namespace; its own events are suppressed.
+    pub own_tgid: u32,
+    /// Which hooks are attached, a bit for each number in [`crate::hook`].
+    pub attached: u32,
+    /// Depth of the scope cgroup below the root; meaningless when `scope_cgroup` is 0.
+    pub scope_level: u32,
+    /// Id of the cgroup that reporting and enforcing are limited to; 0: the whole host.
+    pub scope_cgroup: u64,
+    /// Field offsets of the running kernel.
+    pub offsets: Offsets,
+}
+
+impl Config {
+    /// All zero: what the object file holds before the loader fills it in.
+    pub const ZERO: Self = Self {
+        enforce: 0,
+        own_tgid: 0,
+        attached: 0,
+        scope_level: 0,
+        scope_cgroup: 0,
+        offsets: Offsets::ZERO,
+    };
+}
+
+macro_rules! offsets {
+    ($($(#[$doc:meta])* $field:ident: $ty:literal . $member:literal,)+) => {
+        /// Byte offsets of kernel structure fields, resolved from the running kernel's BTF.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct Offsets {
+            $($(#[$doc])* pub $field: u32,)+
+        }
+
+        impl Offsets {
+            /// All zero.
+            pub const ZERO: Self = Self { $($field: 0,)+ };
+
+            /// Structure, field and place of every offset, for the resolver in user space.
+            pub const FIELDS: &[(&'static str, &'static str, fn(&mut Offsets) -> &mut u32)] =
+                &[$(($ty, $member, |o| &mut o.$field),)+];
+        }
+    };
+}
+
+offsets! {
+    /// Thread group id.
+    task_tgid: "task_struct"."tgid",
+    /// Thread id.
+    task_pid: "task_struct"."pid",
+    /// Thread group leader.
+    task_group_leader: "task_struct"."group_leader",
+    /// Parent that forked (not the tracer).
+    task_real_parent: "task_struct"."real_parent",
+    /// Start time, boot clock, nanoseconds.
+    task_start_boottime: "task_struct"."start_boottime",
+    /// Address space; null in kernel threads.
+    task_mm: "task_struct"."mm",
+    /// Shared signal state.
+    task_signal: "task_struct"."signal",
+    /// Open files.
+    task_files: "task_struct"."files",
+    /// Root and working directory.
+    task_fs: "task_struct"."fs",
+    /// Live threads of the group.
+    signal_live: "signal_struct"."live",
+    /// Executable of the address space.
+    mm_exe_file: "mm_struct"."exe_file",
+    /// Start of the argument strings (user memory).
+    mm_arg_start: "mm_struct"."arg_start",
+    /// End of the argument strings (user memory).
+    mm_arg_end: "mm_struct"."arg_end",
+    /// Descriptor table.
+    files_fdt: "files_struct"."fdt",
+    /// Array of open files.
+    fdtable_fd: "fdtable"."fd",
+    /// Size of that array.
+    fdtable_max_fds: "fdtable"."max_fds",
+    /// Working directory.
+    fs_pwd: "fs_struct"."pwd",
+    /// Mount and dentry of an open file.
+    file_f_path: "file"."f_path",
+    /// Inode of an open file.
+    file_f_inode: "file"."f_inode",
+    /// How the file was opened.
+    file_f_flags: "file"."f_flags",
+    /// What the open file may do.
+    file_f_mode: "file"."f_mode",
+    /// Mount of a path.
+    path_mnt: "path"."mnt",
+    /// Dentry of a path.
+    path_dentry: "path"."dentry",
+    /// Inode number.
+    inode_i_ino: "inode"."i_ino",
+    /// File type and permissions.
+    inode_i_mode: "inode"."i_mode",
+    /// Link count.
+    inode_i_nlink: "inode"."i_nlink",
+    /// File system of the inode.
+    inode_i_sb: "inode"."i_sb",
+    /// Device number of the file system.
+    super_block_s_dev: "super_block"."s_dev",
+    /// Parent directory.
+    dentry_d_parent: "dentry"."d_parent",
+    /// Name.
+    dentry_d_name: "dentry"."d_name",
+    /// Length of a name.
+    qstr_len: "qstr"."len",
+    /// Bytes of a name.
+    qstr_name: "qstr"."name",
+    /// Root dentry of a mount.
+    vfsmount_mnt_root: "vfsmount"."mnt_root",
+    /// The `vfsmount` inside a `mount`.
+    mount_mnt: "mount"."mnt",
+    /// Mount that this one is mounted on.
+    mount_mnt_parent: "mount"."mnt_parent",
+    /// Dentry that this mount covers.
+    mount_mnt_mountpoint: "mount"."mnt_mountpoint",
+    /// File about to be executed.
+    binprm_file: "linux_binprm"."file",
+    /// Name as given to execve.
+    binprm_filename: "linux_binprm"."filename",
+    /// Name of the binary, which differs from `filename` for scripts.
+    binprm_interp: "linux_binprm"."interp",
+    /// First bytes of the file about to be executed.
+    binprm_buf: "linux_binprm"."buf",
+    /// Protocol state of a socket.
+    socket_sk: "socket"."sk",
+    /// Address family of a socket.
+    sock_family: "sock_common"."skc_family",
+    /// Socket type.
+    sock_type: "sock"."sk_type",
+    /// IP protocol of a socket.
+    sock_protocol: "sock"."sk_protocol",
+    /// Destination of a message.
+    msghdr_msg_name: "msghdr"."msg_name",
+    /// Length of that destination.
+    msghdr_msg_namelen: "msghdr"."msg_namelen",
+    /// Flags of a message.
+    msghdr_msg_flags: "msghdr"."msg_flags",
+}

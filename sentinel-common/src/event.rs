@@ -1,0 +1,213 @@
+//! Records in the ring buffers.
+//!
+//! A record is a fixed part, by kind, then variable bytes whose lengths the fixed part gives.
+//! Records are not aligned: user space copies fields out of them, it never casts them.
+//! Numbers are in host order, addresses in network order.
+
+use crate::{FileId, address::Address};
+
+/// Kinds of record.
+pub mod kind {
+    /// A process was forked ([`super::Fork`]).
+    pub const FORK: u16 = 1;
+    /// A process replaced its image ([`super::Exec`]); also a refused attempt to.
+    pub const EXEC: u16 = 2;
+    /// The last thread of a process ended ([`super::Header`] alone).
+    pub const EXIT: u16 = 3;
+    /// About an exec that is under way ([`super::Exec`]): the path of the script, or a verdict that did
+    /// not refuse. Belongs to the [`EXEC`] of the same thread that follows, if it succeeds.
+    pub const BEFORE_EXEC: u16 = 4;
+    /// A file was opened ([`super::Open`]).
+    pub const OPEN: u16 = 10;
+    /// A connect ([`super::Network`]).
+    pub const CONNECT: u16 = 20;
+    /// A send that names its destination ([`super::Network`]).
+    pub const SEND: u16 = 21;
+    /// A packet on its way out that met a verdict ([`super::Network`]).
+    pub const PACKET: u16 = 22;
+    /// One more than the highest kind: size of the counter array.
+    pub const COUNT: u32 = 23;
+}
+
+/// Flags in [`Header::flags`].
+pub mod flag {
+    /// The task is the one that set the socket up, not the one that runs now.
+    pub const SOCKET_OWNER: u32 = 1;
+    /// Nothing is known of the task (a packet of a socket that predates Sentinel).
+    pub const NO_TASK: u32 = 1 << 1;
+    /// The path was longer than the walk; what is there is its end.
+    pub const PATH_TRUNCATED: u32 = 1 << 2;
+    /// Arguments were longer than what is there.
+    pub const ARGS_TRUNCATED: u32 = 1 << 3;
+    /// The task is inside the scope.
+    pub const IN_SCOPE: u32 = 1 << 4;
+    /// The image was reached through a script or another interpreter.
+    pub const INTERPRETED: u32 = 1 << 5;
+}
+
+/// Most bytes of arguments in an exec record.
+pub const ARGS: usize = 2048;
+/// Most bytes of a path in a record; the kernel's own PATH_MAX.
+pub const PATH: usize = 4096;
+
+/// The acting process.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Task {
+    /// Start of the process, boot clock, nanoseconds.
+    pub start: u64,
+    /// Start of the parent, boot clock, nanoseconds.
+    pub parent_start: u64,
+    /// Id of the cgroup (v2).
+    pub cgroup: u64,
+    /// The executable.
+    pub executable: FileId,
+    /// Thread group id (what user space calls the process id), initial namespace.
+    pub tgid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// Thread group id of the parent.
+    pub parent: u32,
+    /// Real user id.
+    pub uid: u32,
+    /// Real group id.
+    pub gid: u32,
+    /// Always zero.
+    pub pad: u32,
+    /// Thread name, NUL-padded; a hint only, the process chooses it.
+    pub comm: [u8; 16],
+}
+
+/// What the kernel decided.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// When the entry expires, boot clock, nanoseconds; 0: no end.
+    pub expires: u64,
+    /// Number of the rule; 0: none matched.
+    pub rule: u32,
+    /// Generation of the entry.
+    pub generation: u32,
+    /// 1: the kernel refused.
+    pub refused: u8,
+    /// [`crate::verdict::origin`].
+    pub origin: u8,
+    /// Always zero.
+    pub pad: [u8; 6],
+}
+
+/// Start of every record.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// Boot clock, nanoseconds.
+    pub time: u64,
+    /// Bytes of the whole record.
+    pub length: u32,
+    /// [`kind`] number.
+    pub kind: u16,
+    /// [`crate::hook`] number.
+    pub hook: u16,
+    /// [`flag`] bits.
+    pub flags: u32,
+    /// Always zero.
+    pub pad: u32,
+    /// The kernel's verdict.
+    pub verdict: Verdict,
+    /// The acting process.
+    pub task: Task,
+}
+
+/// A new process; the header's task is the parent that forked.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fork {
+    /// Common part.
+    pub header: Header,
+    /// Start of the child, boot clock, nanoseconds.
+    pub child_start: u64,
+    /// Thread group id of the child.
+    pub child: u32,
+    /// Thread group id of its real parent (differs from the forker with `CLONE_PARENT`).
+    pub child_parent: u32,
+    /// Start of its real parent, boot clock, nanoseconds.
+    pub child_parent_start: u64,
+}
+
+/// A new image; then `directory`, `path`, `args`, `filename`, in this order.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exec {
+    /// Common part.
+    pub header: Header,
+    /// The file that was executed.
+    pub file: FileId,
+    /// File type and permissions.
+    pub mode: u32,
+    /// Link count; 0: a deleted file or one without a name.
+    pub links: u32,
+    /// Bytes of the working directory; there when `filename` is relative.
+    pub directory: u16,
+    /// Bytes of the path of the executable.
+    pub path: u16,
+    /// Bytes of the arguments, each ended by NUL.
+    pub args: u16,
+    /// Bytes of the name as given to execve.
+    pub filename: u16,
+}
+
+/// An open; then the path.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// Common part.
+    pub header: Header,
+    /// The file.
+    pub file: FileId,
+    /// `file.f_flags`.
+    pub flags: u32,
+    /// `file.f_mode`.
+    pub fmode: u32,
+    /// File type and permissions.
+    pub mode: u32,
+    /// Link count.
+    pub links: u32,
+    /// Bytes of the path.
+    pub path: u16,
+    /// Always zero.
+    pub pad: [u16; 3],
+}
+
+/// A connect, send or packet.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Common part.
+    pub header: Header,
+    /// Destination as given; IPv4 is v4-mapped.
+    pub given: Address,
+    /// Destination as normalised.
+    pub destination: Address,
+    /// Port in host order; 0 where the protocol has none.
+    pub port: u16,
+    /// Address family of the socket or packet.
+    pub family: u16,
+    /// Socket type; 0 for packets.
+    pub socket_type: u16,
+    /// IP protocol.
+    pub protocol: u16,
+    /// [`crate::address::Wrapping`].
+    pub wrapping: u8,
+    /// Always zero.
+    pub pad: [u8; 7],
+}
+
+const _: () = {
+    assert!(size_of::<Task>() == 80);
+    assert!(size_of::<Verdict>() == 24);
+    assert!(size_of::<Header>() == 128);
+    assert!(size_of::<Fork>() == 152);
+    assert!(size_of::<Exec>() == 160);
+    assert!(size_of::<Open>() == 168);
+    assert!(size_of::<Network>() == 176);
+};

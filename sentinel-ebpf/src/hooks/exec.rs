@@ -1,0 +1,101 @@
+//! Exec: the verdict before the image is replaced.
+//!
+//! A successful exec is reported by `sched_process_exec` (see [`super::process`]), once. Here refusals
+//! are reported, and, as an addition to the exec that follows, what is gone by then: the path of a
+//! script, and a verdict that did not refuse.
+
+use aya_ebpf::{macros::lsm, programs::LsmContext};
+use sentinel_common::{
+    event::{Exec, flag, kind},
+    hook,
+    verdict::{Entry, access},
+};
+
+use super::EPERM;
+use crate::{
+    emit,
+    maps::config,
+    path,
+    scratch::Builder,
+    task::{self, Object, field},
+    verdict::{self, Question},
+};
+
+/// `int bprm_check_security(struct linux_binprm *bprm)`, since 2.6; BPF since 5.7.
+///
+/// Runs once for the file that execve names and once more for each interpreter.
+#[lsm(hook = "bprm_check_security")]
+fn bprm_check_security(ctx: LsmContext) -> i32 {
+    let previous: i32 = ctx.arg(1);
+    if previous != 0 || !task::in_scope() {
+        return previous;
+    }
+    check(ctx.arg(0))
+}
+
+#[inline(always)]
+fn check(bprm: Object) -> i32 {
+    let file = field!(bprm, binprm_file, Object);
+    let mut event = Exec {
+        header: emit::header(kind::EXEC, hook::BPRM_CHECK, 0),
+        file: task::file_id(file),
+        ..Exec::default()
+    };
+    task::current(&mut event.header.task);
+    let entry = match Builder::take() {
+        Some(mut builder) => {
+            let entry = judge(&mut builder, &mut event, file, bprm);
+            builder.release();
+            entry
+        }
+        None => judge_without_path(&event),
+    };
+    if verdict::refuses(&entry) { EPERM } else { 0 }
+}
+
+#[inline(always)]
+fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) -> Entry {
+    let (length, whole) = path::prepend(builder, file as u64 + u64::from(config!(offsets.file_f_path)));
+    let question = Question { hook: hook::BPRM_CHECK, task: &event.header.task, port: 0, protocol: 0 };
+    let entry = verdict::file(&question, event.file, 1 << access::EXEC, builder, length);
+    if emit::settle(hook::BPRM_CHECK, &entry) || task::is_own(&event.header.task) {
+        return entry;
+    }
+    event.path = length as u16;
+    event.header.flags |= if whole { 0 } else { flag::PATH_TRUNCATED };
+    event.header.verdict = verdict::record(&entry);
+    if verdict::refuses(&entry) {
+        let inode = field!(file, file_f_inode, Object);
+        event.mode = u32::from(field!(inode, inode_i_mode, u16));
+        event.links = field!(inode, inode_i_nlink, u32);
+        emit::send_built(kind::EXEC, entry.rule, builder, event, |e, n| e.header.length = n);
+    } else if entry.rule != 0 || is_script(bprm) {
+        event.header.kind = kind::BEFORE_EXEC;
+        emit::send_built(kind::BEFORE_EXEC, 0, builder, event, |e, n| e.header.length = n);
+    }
+    entry
+}
+
+/// No buffer for the path: identity alone decides, the event is lost and counted.
+#[inline(always)]
+fn judge_without_path(event: &Exec) -> Entry {
+    let question = Question { hook: hook::BPRM_CHECK, task: &event.header.task, port: 0, protocol: 0 };
+    let entry = verdict::file_by_identity(&question, event.file, 1 << access::EXEC);
+    if !emit::settle(hook::BPRM_CHECK, &entry) {
+        emit::count_hook(hook::BPRM_CHECK, |s| &mut s.errors);
+        if verdict::refuses(&entry) {
+            emit::no_scratch(kind::EXEC);
+        }
+    }
+    entry
+}
+
+/// Whether this is the file that execve named, and not its interpreter, and it will need one.
+#[inline(always)]
+fn is_script(bprm: Object) -> bool {
+    if field!(bprm, binprm_filename, u64) != field!(bprm, binprm_interp, u64) {
+        return false;
+    }
+    let mark: [u8; 2] = path::read(bprm as u64 + u64::from(config!(offsets.binprm_buf)));
+    mark == *b"#!"
+}

@@ -1,0 +1,165 @@
+//! Open: by `lsm/file_open`, or where LSM programs are refused by the exit of the system call.
+
+use aya_ebpf::{
+    macros::{lsm, tracepoint},
+    programs::{LsmContext, TracePointContext},
+};
+use sentinel_common::{
+    event::{Open, flag, kind},
+    hook,
+    verdict::{Entry, access},
+};
+
+use super::EPERM;
+use crate::{
+    emit,
+    maps::config,
+    path,
+    scratch::Builder,
+    task::{self, Object, field},
+    verdict::{self, Question},
+};
+
+/// `file.f_flags`: the kernel opens the file to execute it; that is an exec, not an open.
+const FMODE_EXEC: u32 = 0x20;
+/// `file.f_mode`.
+const FMODE_READ: u32 = 1;
+/// `file.f_mode`.
+const FMODE_WRITE: u32 = 2;
+/// `file.f_mode`: this open created the file.
+const FMODE_CREATED: u32 = 0x10_0000;
+
+/// `int file_open(struct file *file)`, since 3.3 (as `dentry_open` before); BPF since 5.7.
+///
+/// On O_CREAT the file exists already when this runs.
+#[lsm(hook = "file_open")]
+fn file_open(ctx: LsmContext) -> i32 {
+    let previous: i32 = ctx.arg(1);
+    if previous != 0 || !task::in_scope() {
+        return previous;
+    }
+    let file: Object = ctx.arg(0);
+    if field!(file, file_f_flags, u32) & FMODE_EXEC != 0 {
+        return 0;
+    }
+    let entry = judge(file, hook::FILE_OPEN);
+    if verdict::refuses(&entry) { EPERM } else { 0 }
+}
+
+/// `syscalls:sys_exit_{open,openat,openat2,creat,open_by_handle_at}`, since 2.6 (5.6 for openat2).
+///
+/// Reports only. The file is taken from the descriptor table, not from the caller's memory. Opens
+/// by io_uring do not come this way.
+#[tracepoint]
+fn sys_exit_open(ctx: TracePointContext) -> u32 {
+    /// Offset of the return value: common fields (8 bytes), system call number (8 bytes).
+    const RETURN_VALUE: usize = 16;
+    // SAFETY: every sys_exit record has the return value there.
+    let result: i64 = unsafe { ctx.read_at(RETURN_VALUE) }.unwrap_or(-1);
+    if result >= 0 && task::in_scope() {
+        match descriptor(result as u64) {
+            0 => emit::count_hook(hook::SYS_EXIT_OPEN, |s| &mut s.errors),
+            file => observe(file),
+        }
+    }
+    0
+}
+
+/// The open file behind a descriptor of the running task; 0 if there is none.
+#[inline(always)]
+fn descriptor(number: u64) -> u64 {
+    let files = field!(task::current_object(), task_files, Object) as u64;
+    let table: u64 = path::read(files + u64::from(config!(offsets.files_fdt)));
+    let size: u32 = path::read(table + u64::from(config!(offsets.fdtable_max_fds)));
+    if number >= u64::from(size) {
+        return 0;
+    }
+    let array: u64 = path::read(table + u64::from(config!(offsets.fdtable_fd)));
+    path::read(array + number * 8)
+}
+
+/// Verdict and event of an open that the LSM hook sees.
+#[inline(always)]
+fn judge(file: Object, hook: u32) -> Entry {
+    let inode = field!(file, file_f_inode, Object);
+    let mut event = Open {
+        header: emit::header(kind::OPEN, hook, 0),
+        file: task::file_id(file),
+        flags: field!(file, file_f_flags, u32),
+        fmode: field!(file, file_f_mode, u32),
+        mode: u32::from(field!(inode, inode_i_mode, u16)),
+        links: field!(inode, inode_i_nlink, u32),
+        ..Open::default()
+    };
+    open(&mut event, file as u64, hook)
+}
+
+/// Event of an open that was seen from outside: nothing to decide any more.
+#[inline(always)]
+fn observe(file: u64) {
+    let at = |base: u64, offset: u32| base + u64::from(offset);
+    let inode: u64 = path::read(at(file, config!(offsets.file_f_inode)));
+    let sb: u64 = path::read(at(inode, config!(offsets.inode_i_sb)));
+    let mut event = Open {
+        header: emit::header(kind::OPEN, hook::SYS_EXIT_OPEN, 0),
+        file: sentinel_common::FileId {
+            ino: path::read(at(inode, config!(offsets.inode_i_ino))),
+            dev: path::read(at(sb, config!(offsets.super_block_s_dev))),
+            pad: 0,
+        },
+        flags: path::read(at(file, config!(offsets.file_f_flags))),
+        fmode: path::read(at(file, config!(offsets.file_f_mode))),
+        mode: u32::from(path::read::<u16>(at(inode, config!(offsets.inode_i_mode)))),
+        links: path::read(at(inode, config!(offsets.inode_i_nlink))),
+        ..Open::default()
+    };
+    open(&mut event, file, hook::SYS_EXIT_OPEN);
+}
+
+/// The accesses that an open asks for, a bit for each of [`access`].
+#[inline(always)]
+fn wanted(fmode: u32) -> u32 {
+    let mut wanted = 0;
+    if fmode & FMODE_READ != 0 {
+        wanted |= 1 << access::READ;
+    }
+    if fmode & FMODE_WRITE != 0 {
+        wanted |= 1 << access::WRITE;
+    }
+    if fmode & FMODE_CREATED != 0 {
+        wanted |= 1 << access::CREATE;
+    }
+    wanted
+}
+
+/// Path, verdict, event.
+#[inline(always)]
+fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
+    task::current(&mut event.header.task);
+    let Some(mut builder) = Builder::take() else {
+        return open_without_path(event, hook);
+    };
+    let (length, whole) = path::prepend(&mut builder, file + u64::from(config!(offsets.file_f_path)));
+    let question = Question { hook, task: &event.header.task, port: 0, protocol: 0 };
+    let entry = verdict::file(&question, event.file, wanted(event.fmode), &mut builder, length);
+    if !emit::settle(hook, &entry) && !emit::suppress_own(kind::OPEN, &event.header.task) {
+        event.header.verdict = verdict::record(&entry);
+        event.header.flags |= if whole { 0 } else { flag::PATH_TRUNCATED };
+        event.path = length as u16;
+        emit::send_built(kind::OPEN, entry.rule, &mut builder, event, |e, n| e.header.length = n);
+    }
+    builder.release();
+    entry
+}
+
+/// No buffer for the path: identity alone decides, the event is lost and counted.
+#[inline(always)]
+fn open_without_path(event: &Open, hook: u32) -> Entry {
+    let question = Question { hook, task: &event.header.task, port: 0, protocol: 0 };
+    let entry = verdict::file_by_identity(&question, event.file, wanted(event.fmode));
+    if !emit::settle(hook, &entry) {
+        emit::count_hook(hook, |s| &mut s.errors);
+        emit::no_scratch(kind::OPEN);
+    }
+    entry
+}

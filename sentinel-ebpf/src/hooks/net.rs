@@ -1,0 +1,169 @@
+//! Connect and send: LSM hooks where there are any, and the cgroup hooks, which see the address last.
+//!
+//! One connect is one event: the LSM hook reports it, the cgroup hook only when there is no LSM hook
+//! or when it refuses what the LSM hook let pass.
+
+use aya_ebpf::{
+    macros::{cgroup_sock_addr, lsm},
+    programs::{LsmContext, SockAddrContext},
+};
+use sentinel_common::{
+    address::Address,
+    event::{Network, Task, kind},
+    hook,
+    verdict::Entry,
+};
+
+use super::{CGROUP_PASS, CGROUP_REFUSE, EPERM};
+use crate::{
+    emit,
+    maps::{Note, SOCKETS, config},
+    socket::{self, AF_INET, AF_INET6, Destination, SOCK_STREAM},
+    task::{self, Object, field},
+    verdict,
+};
+
+/// `sendmsg` flag: send data in the SYN, which connects without `connect`.
+const MSG_FASTOPEN: u32 = 0x2000_0000;
+
+/// `int socket_connect(struct socket *sock, struct sockaddr *address, int addrlen)`, since 2.6; BPF
+/// since 5.7. The address is the kernel's copy.
+#[lsm(hook = "socket_connect")]
+fn socket_connect(ctx: LsmContext) -> i32 {
+    let previous: i32 = ctx.arg(3);
+    if previous != 0 || !task::in_scope() {
+        return previous;
+    }
+    let sk = field!(ctx.arg::<Object>(0), socket_sk, Object);
+    if sk.is_null() {
+        return 0;
+    }
+    let address: Object = ctx.arg(1);
+    match socket::destination(sk, address as u64, ctx.arg::<i32>(2) as u32, false) {
+        Some(to) => lsm_verdict(kind::CONNECT, hook::SOCKET_CONNECT, &to),
+        None => 0,
+    }
+}
+
+/// `int socket_sendmsg(struct socket *sock, struct msghdr *msg, int size)`, since 2.6; BPF since 5.7.
+///
+/// Only messages that name a destination; the others go where connect was asked about.
+#[lsm(hook = "socket_sendmsg")]
+fn socket_sendmsg(ctx: LsmContext) -> i32 {
+    let previous: i32 = ctx.arg(3);
+    let message: Object = ctx.arg(1);
+    let name = field!(message, msghdr_msg_name, Object);
+    if previous != 0 || name.is_null() || !task::in_scope() {
+        return previous;
+    }
+    let sk = field!(ctx.arg::<Object>(0), socket_sk, Object);
+    if sk.is_null() {
+        return 0;
+    }
+    let fast_open = field!(message, msghdr_msg_flags, u32) & MSG_FASTOPEN != 0;
+    match socket::destination(sk, name as u64, field!(message, msghdr_msg_namelen, u32), true) {
+        Some(to) if to.socket_type != SOCK_STREAM => lsm_verdict(kind::SEND, hook::SOCKET_SENDMSG, &to),
+        Some(to) if fast_open => lsm_verdict(kind::CONNECT, hook::SOCKET_SENDMSG, &to),
+        Some(_) | None => 0,
+    }
+}
+
+#[inline(always)]
+fn lsm_verdict(kind: u16, hook: u32, to: &Destination) -> i32 {
+    let mut event = socket::event(kind, hook, to);
+    task::current(&mut event.header.task);
+    let entry = socket::judge(&mut event, hook);
+    if !emit::settle(hook, &entry) && !emit::suppress_own(kind, &event.header.task) {
+        emit::send_fixed(kind, entry.rule, &event);
+    }
+    if verdict::refuses(&entry) { EPERM } else { 0 }
+}
+
+/// `BPF_CGROUP_INET4_CONNECT`, since 4.17: connect on an IPv4 socket, and TCP Fast Open.
+#[cgroup_sock_addr(connect4)]
+fn connect4(ctx: SockAddrContext) -> i32 {
+    cgroup_verdict(&ctx, kind::CONNECT, hook::CONNECT4, hook::SOCKET_CONNECT, AF_INET)
+}
+
+/// `BPF_CGROUP_INET6_CONNECT`, since 4.17: also v4-mapped destinations.
+#[cgroup_sock_addr(connect6)]
+fn connect6(ctx: SockAddrContext) -> i32 {
+    cgroup_verdict(&ctx, kind::CONNECT, hook::CONNECT6, hook::SOCKET_CONNECT, AF_INET6)
+}
+
+/// `BPF_CGROUP_UDP4_SENDMSG`, since 4.18: UDP sends that name a destination.
+#[cgroup_sock_addr(sendmsg4)]
+fn sendmsg4(ctx: SockAddrContext) -> i32 {
+    cgroup_verdict(&ctx, kind::SEND, hook::SENDMSG4, hook::SOCKET_SENDMSG, AF_INET)
+}
+
+/// `BPF_CGROUP_UDP6_SENDMSG`, since 4.18.
+#[cgroup_sock_addr(sendmsg6)]
+fn sendmsg6(ctx: SockAddrContext) -> i32 {
+    cgroup_verdict(&ctx, kind::SEND, hook::SENDMSG6, hook::SOCKET_SENDMSG, AF_INET6)
+}
+
+#[inline(always)]
+fn cgroup_verdict(ctx: &SockAddrContext, kind: u16, hook: u32, reporter: u32, family: u16) -> i32 {
+    let to = cgroup_destination(ctx, family);
+    let mut event = socket::event(kind, hook, &to);
+    task::current(&mut event.header.task);
+    let entry = socket::judge(&mut event, hook);
+    let canary = emit::settle(hook, &entry);
+    let reports = config!(attached) & (1 << reporter) == 0 || verdict::refuses(&entry);
+    if !canary {
+        remember(ctx, &event.header.task, &entry);
+        report(kind, reports, &entry, &event);
+    }
+    if verdict::refuses(&entry) { CGROUP_REFUSE } else { CGROUP_PASS }
+}
+
+#[inline(always)]
+fn report(kind: u16, reports: bool, entry: &Entry, event: &Network) {
+    if reports && !emit::suppress_own(kind, &event.header.task) {
+        emit::send_fixed(kind, entry.rule, event);
+    }
+}
+
+/// The destination in a cgroup hook's context. Its fields may only be read one by one.
+#[inline(always)]
+fn cgroup_destination(ctx: &SockAddrContext, family: u16) -> Destination {
+    let at = ctx.sock_addr;
+    // SAFETY: reads of context fields, which the verifier checks; volatile keeps them single.
+    unsafe {
+        let read = |field: *const u32| core::ptr::read_volatile(field);
+        let address = if family == AF_INET {
+            Address::from_v4(u32::from_be(read(&raw const (*at).user_ip4)))
+        } else {
+            let word = |index: usize| u64::from(u32::from_be(read(&raw const (*at).user_ip6[index])));
+            Address::from_words(word(0) << 32 | word(1), word(2) << 32 | word(3))
+        };
+        Destination {
+            address,
+            port: u16::from_be(read(&raw const (*at).user_port) as u16),
+            family,
+            socket_type: read(&raw const (*at).type_) as u16,
+            protocol: read(&raw const (*at).protocol) as u16,
+        }
+    }
+}
+
+/// Leaves on the socket who set it up, and what was already reported.
+#[inline(always)]
+fn remember(ctx: &SockAddrContext, task: &Task, entry: &Entry) {
+    // SAFETY: the value belongs to the socket, which outlives the program run.
+    unsafe {
+        let note = SOCKETS.get_or_insert_ptr_mut(ctx, None);
+        if !note.is_null() {
+            *note = Note {
+                executable: task.executable,
+                start: task.start,
+                cgroup: task.cgroup,
+                tgid: task.tgid,
+                uid: task.uid,
+                reported: entry.rule,
+                reported_generation: entry.generation,
+            };
+        }
+    }
+}

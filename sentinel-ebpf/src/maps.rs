@@ -1,0 +1,131 @@
+//! All maps, and the frozen load-time settings.
+//!
+//! Invariant: nothing that decides is an LRU map. Sizes that depend on the host or the policy are
+//! set by the loader.
+
+use aya_ebpf::{
+    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf, SkStorage},
+    macros::btf_map,
+};
+use sentinel_common::{
+    FileId,
+    address::Address,
+    config::Config,
+    event, hook,
+    stats::{HookStats, KindStats},
+    verdict::{AccessEntries, CidrKey, DestinationKey, Entry, FileKey, GeoEntry, LimitKey, PathKey},
+};
+
+use crate::scratch::{SLOTS, Scratch};
+
+/// `BPF_F_NO_PREALLOC`: memory is taken as entries come.
+const NO_PREALLOC: usize = 1;
+
+/// Settings, filled in by the loader and frozen.
+#[unsafe(no_mangle)]
+static CONFIG: Config = Config::ZERO;
+
+/// Reads a field of the settings so that the compiler cannot fold the zero that the object file has.
+macro_rules! config {
+    ($($field:ident).+) => {
+        $crate::maps::fixed(&$crate::maps::settings().$($field).+)
+    };
+}
+pub(crate) use config;
+
+/// The settings; use the [`config!`] macro.
+#[inline(always)]
+pub(crate) fn settings() -> &'static Config {
+    &CONFIG
+}
+
+/// A value as the loader wrote it.
+#[inline(always)]
+pub(crate) fn fixed<T: Copy>(value: &T) -> T {
+    // SAFETY: a reference is valid to read from; volatile, because the loader changes the static.
+    unsafe { core::ptr::read_volatile(value) }
+}
+
+/// Everything that happens.
+#[btf_map]
+pub(crate) static EVENTS: RingBuf<[u8; 0], { 8 << 20 }> = RingBuf::new();
+
+/// Events that met a verdict: a flood of ordinary events cannot push them out.
+#[btf_map]
+pub(crate) static REFUSALS: RingBuf<[u8; 0], { 1 << 20 }> = RingBuf::new();
+
+/// Counters by hook.
+#[btf_map]
+pub(crate) static HOOK_STATS: PerCpuArray<HookStats, { hook::COUNT as usize }> = PerCpuArray::new();
+
+/// Counters by kind of event.
+#[btf_map]
+pub(crate) static KIND_STATS: PerCpuArray<KindStats, { event::kind::COUNT as usize }> = PerCpuArray::new();
+
+/// Buffers in which records are put together.
+#[btf_map]
+pub(crate) static SCRATCH: PerCpuArray<Scratch, { SLOTS as usize }> = PerCpuArray::new();
+
+/// Which classes of entry exist, [`sentinel_common::verdict::active`] bits.
+#[btf_map]
+pub(crate) static ACTIVE: Array<u32, 1> = Array::new();
+
+/// Blocked destinations.
+#[btf_map]
+pub(crate) static DESTINATIONS: HashMap<DestinationKey, Entry, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Blocked prefixes.
+#[btf_map]
+pub(crate) static CIDRS: LpmTrie<CidrKey, Entry, 65536> = LpmTrie::new();
+
+/// Exempted prefixes.
+#[btf_map]
+pub(crate) static EXEMPT_CIDRS: LpmTrie<CidrKey, Entry, 1048576> = LpmTrie::new();
+
+/// IPv4 prefixes of blocked countries; the key is in network order.
+#[btf_map]
+pub(crate) static GEO4: LpmTrie<u32, GeoEntry, 2097152> = LpmTrie::new();
+
+/// IPv6 prefixes of blocked countries.
+#[btf_map]
+pub(crate) static GEO6: LpmTrie<Address, GeoEntry, 2097152> = LpmTrie::new();
+
+/// Protected files by identity.
+#[btf_map]
+pub(crate) static FILES: HashMap<FileKey, AccessEntries, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Protected files by path, and directories.
+#[btf_map]
+pub(crate) static PATHS: LpmTrie<PathKey, AccessEntries, 65536> = LpmTrie::new();
+
+/// Exempted paths.
+#[btf_map]
+pub(crate) static EXEMPT_PATHS: LpmTrie<PathKey, AccessEntries, 65536> = LpmTrie::new();
+
+/// Subject limits of rules.
+#[btf_map]
+pub(crate) static LIMITS: HashMap<LimitKey, u32, 65536, NO_PREALLOC> = HashMap::new();
+
+/// What connect time left on a socket, for the packet hook, which has no current task.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Note {
+    /// Executable that set the socket up.
+    pub(crate) executable: FileId,
+    /// Start of its process, boot clock, nanoseconds.
+    pub(crate) start: u64,
+    /// Cgroup of its process.
+    pub(crate) cgroup: u64,
+    /// Its thread group id.
+    pub(crate) tgid: u32,
+    /// Its real user id.
+    pub(crate) uid: u32,
+    /// Rule already reported for this socket.
+    pub(crate) reported: u32,
+    /// Generation of that report.
+    pub(crate) reported_generation: u32,
+}
+
+/// Notes on sockets.
+#[btf_map]
+pub(crate) static SOCKETS: SkStorage<Note> = SkStorage::new();

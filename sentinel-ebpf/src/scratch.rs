@@ -1,0 +1,136 @@
+//! Buffers in which records of varying length are put together.
+//!
+//! Invariant: a buffer belongs to one running program. LSM programs can be preempted and another
+//! task can run the same program on the same CPU, so a per-CPU buffer alone is not private: each
+//! CPU has a few, and a program takes a free one by an atomic exchange.
+//!
+//! A record is built around [`MIDDLE`]: paths are found leaf first and are put in front of what is
+//! there; arguments and file names go behind.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use sentinel_common::verdict::PathKey;
+
+use crate::{atomic, maps::SCRATCH};
+
+/// Buffers a CPU has.
+pub(crate) const SLOTS: u32 = 3;
+/// Offsets into a buffer are masked with this.
+const MASK: usize = 0x3fff;
+/// Where records start to grow from: room for a fixed part and two paths before it.
+pub(crate) const MIDDLE: usize = 9216;
+/// Size of the text area: a record that starts at [`MIDDLE`] or before and is as long as the mask allows.
+const SIZE: usize = MIDDLE + MASK + 1;
+
+/// State of a walk, see [`crate::path`].
+#[repr(C)]
+pub(crate) struct Walk {
+    pub(crate) dentry: u64,
+    pub(crate) vfsmount: u64,
+    /// Offset of the first byte of the path so far.
+    pub(crate) start: usize,
+    /// Lowest offset that it may reach.
+    pub(crate) floor: usize,
+    /// 1 when the walk reached the root.
+    pub(crate) done: u64,
+}
+
+/// One buffer.
+#[repr(C)]
+pub(crate) struct Scratch {
+    /// 1 while a program owns the buffer.
+    busy: u64,
+    /// State of a walk up a path. Here and not on the stack: the verifier takes what it loads from a
+    /// map as unknown, so every round of the loop looks the same to it.
+    pub(crate) walk: Walk,
+    pad: u32,
+    /// `prefix_len` of the trie key that follows, as the kernel's `bpf_lpm_trie_key` has it.
+    key_bits: u32,
+    /// Key for look-ups by path: too large for the stack.
+    key: PathKey,
+    bytes: [u8; SIZE],
+}
+
+/// A buffer that this program owns, and the record in it: `bytes[start..end]`.
+pub(crate) struct Builder {
+    scratch: *mut Scratch,
+    /// Offset of the first byte.
+    pub(crate) start: usize,
+    /// Offset behind the last byte.
+    pub(crate) end: usize,
+}
+
+/// Address of the byte at an offset of a buffer.
+#[inline(always)]
+pub(crate) fn at(scratch: *mut Scratch, offset: usize) -> *mut u8 {
+    // SAFETY: the mask keeps the address inside the buffer, with more than a path of room behind it.
+    unsafe { (&raw mut (*scratch).bytes).cast::<u8>().add(offset & MASK) }
+}
+
+impl Builder {
+    /// Takes a free buffer; `None` when all are in use.
+    #[inline(always)]
+    pub(crate) fn take() -> Option<Self> {
+        for slot in 0..SLOTS {
+            let scratch = SCRATCH.get_ptr_mut(slot)?;
+            // SAFETY: map values live as long as the program; `busy` is only used atomically.
+            if unsafe { atomic::exchange(&raw mut (*scratch).busy, 1) } == 0 {
+                let builder = Self { scratch, start: MIDDLE, end: MIDDLE };
+                // A NUL behind the path, which an exact path entry compares with.
+                // SAFETY: MIDDLE is inside the buffer, which is ours now.
+                unsafe { (&raw mut (*scratch).bytes).cast::<u8>().add(MIDDLE).write(0) };
+                return Some(builder);
+            }
+        }
+        None
+    }
+
+    /// The buffer, for a loop's callback.
+    #[inline(always)]
+    pub(crate) fn scratch(&self) -> *mut Scratch {
+        self.scratch
+    }
+
+    /// Gives the buffer back.
+    #[inline(always)]
+    pub(crate) fn release(self) {
+        // SAFETY: as in `take`.
+        unsafe { atomic::exchange(&raw mut (*self.scratch).busy, 0) };
+    }
+
+    /// Address of the byte at an offset.
+    #[inline(always)]
+    pub(crate) fn at(&self, offset: usize) -> *mut u8 {
+        at(self.scratch, offset)
+    }
+
+    /// Puts the fixed part in front of the record and returns the whole: address and length.
+    #[inline(always)]
+    pub(crate) fn finish<T>(&mut self, fixed: &T) -> (*const u8, usize) {
+        let start = self.start.wrapping_sub(size_of::<T>()) & MASK;
+        // Always true; it tells the verifier that start and length together stay inside.
+        self.start = if start > MIDDLE { MIDDLE } else { start };
+        let at = self.at(self.start);
+        let source = core::ptr::from_ref(fixed).cast::<c_void>();
+        // SAFETY: copies a live stack value into the buffer, inside it by the mask.
+        unsafe { bpf_probe_read_kernel(at.cast(), size_of::<T>() as u32, source) };
+        (at, self.end.wrapping_sub(self.start) & MASK)
+    }
+
+    /// The trie key, filled with the first bytes of the path at `start` (length `length`).
+    #[inline(always)]
+    pub(crate) fn path_key(&mut self, length: usize) -> *mut aya_ebpf::maps::lpm_trie::Key<PathKey> {
+        use sentinel_common::verdict::{CidrKey, PATH_KEY};
+        let compared = if length + 1 < PATH_KEY { length + 1 } else { PATH_KEY };
+        let source = self.at(self.start).cast::<c_void>();
+        // SAFETY: both are inside our buffer: behind every masked offset there is room for a path.
+        unsafe {
+            bpf_probe_read_kernel((&raw mut (*self.scratch).key.path).cast(), PATH_KEY as u32, source);
+            (*self.scratch).key_bits = CidrKey::SUBJECT_BITS + (compared as u32) * 8;
+            (&raw mut (*self.scratch).key_bits).cast()
+        }
+    }
+}
+
+const _: () = assert!(MASK + 1 - MIDDLE >= 6144 && SIZE - (MASK + 1) >= 4096 && size_of::<Scratch>() <= 32768);

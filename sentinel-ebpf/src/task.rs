@@ -1,0 +1,107 @@
+//! Facts about the acting process, from kernel objects only.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::{
+    bpf_get_current_uid_gid,
+    generated::{
+        bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_task_btf,
+    },
+};
+use sentinel_common::{FileId, event::Task};
+
+use crate::maps::{Note, config};
+
+/// A kernel object whose type the verifier knows.
+pub(crate) type Object = *const c_void;
+
+/// Loads a field of a kernel object by its offset.
+///
+/// The verifier checks offset and size against the kernel's BTF when the program is loaded, and a
+/// load from a stale pointer gives zero instead of a fault.
+macro_rules! field {
+    ($object:expr, $offset:ident, $ty:ty) => {
+        // SAFETY: see above; the verifier refuses the program if the access is wrong.
+        unsafe { *($object.byte_add($crate::maps::config!(offsets.$offset) as usize) as *const $ty) }
+    };
+}
+pub(crate) use field;
+
+/// The running task.
+#[inline(always)]
+pub(crate) fn current_object() -> Object {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_get_current_task_btf() }.cast()
+}
+
+/// Writes the facts about the running task. In place: the stack has 512 bytes.
+#[inline(always)]
+pub(crate) fn current(into: &mut Task) {
+    let task = current_object();
+    let ids = bpf_get_current_uid_gid();
+    let leader = field!(task, task_group_leader, Object);
+    let parent = field!(task, task_real_parent, Object);
+    let parent_leader = field!(parent, task_group_leader, Object);
+    into.start = field!(leader, task_start_boottime, u64);
+    into.parent_start = field!(parent_leader, task_start_boottime, u64);
+    // SAFETY: the helper has no preconditions.
+    into.cgroup = unsafe { bpf_get_current_cgroup_id() };
+    into.executable = executable(task);
+    into.tgid = field!(task, task_tgid, u32);
+    into.tid = field!(task, task_pid, u32);
+    into.parent = field!(parent, task_tgid, u32);
+    into.uid = ids as u32;
+    into.gid = (ids >> 32) as u32;
+    // SAFETY: the helper writes at most the given size; on failure it writes zeros.
+    unsafe { bpf_get_current_comm((&raw mut into.comm).cast(), size_of_val(&into.comm) as u32) };
+}
+
+/// Identity of the executable of a task; none for kernel threads.
+#[inline(always)]
+fn executable(task: Object) -> FileId {
+    let mm = field!(task, task_mm, Object);
+    if mm.is_null() {
+        return FileId::default();
+    }
+    let file = field!(mm, mm_exe_file, Object);
+    if file.is_null() {
+        return FileId::default();
+    }
+    file_id(file)
+}
+
+/// Identity of an open file.
+#[inline(always)]
+pub(crate) fn file_id(file: Object) -> FileId {
+    let inode = field!(file, file_f_inode, Object);
+    let sb = field!(inode, inode_i_sb, Object);
+    FileId { ino: field!(inode, inode_i_ino, u64), dev: field!(sb, super_block_s_dev, u32), pad: 0 }
+}
+
+/// Whether the running task is inside the scope.
+#[inline(always)]
+pub(crate) fn in_scope() -> bool {
+    let scope = config!(scope_cgroup);
+    if scope == 0 {
+        return true;
+    }
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_get_current_ancestor_cgroup_id(config!(scope_level) as i32) == scope }
+}
+
+/// Whether the task is Sentinel or a child of it.
+#[inline(always)]
+pub(crate) fn is_own(task: &Task) -> bool {
+    let own = config!(own_tgid);
+    task.tgid == own || task.parent == own
+}
+
+/// Writes what the socket remembers of the task that set it up.
+#[inline(always)]
+pub(crate) fn of_note(note: &Note, into: &mut Task) {
+    into.start = note.start;
+    into.cgroup = note.cgroup;
+    into.executable = note.executable;
+    into.tgid = note.tgid;
+    into.uid = note.uid;
+}

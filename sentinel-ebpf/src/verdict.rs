@@ -1,0 +1,297 @@
+//! The one verdict function: exemption, then blocklist entry, then country, else allow.
+//!
+//! Invariant: map look-ups and nothing else. Every hook asks here, so two hooks cannot answer
+//! differently about the same facts.
+
+use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie::Key};
+use sentinel_common::{
+    FileId,
+    address::{Address, Class, class},
+    event::{self, Task},
+    verdict::{
+        AccessEntries, CidrKey, DestinationKey, Entry, FileKey, GeoEntry, LimitKey, PathKey, Subject, access, active,
+        flag, limit, origin,
+    },
+};
+
+use crate::{
+    maps::{
+        ACTIVE, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_PATHS, FILES, GEO4, GEO6, LIMITS, PATHS, config,
+    },
+    scratch::Builder,
+};
+
+/// What is asked about: who, at which hook, and for the network which port and protocol.
+pub(crate) struct Question<'a> {
+    pub(crate) hook: u32,
+    pub(crate) task: &'a Task,
+    pub(crate) port: u16,
+    pub(crate) protocol: u16,
+}
+
+/// The classes of entry that exist.
+#[inline(always)]
+pub(crate) fn active_classes() -> u32 {
+    ACTIVE.get(0).copied().unwrap_or(0)
+}
+
+/// Whether an entry refuses, as opposed to being reported only.
+#[inline(always)]
+pub(crate) fn refuses(entry: &Entry) -> bool {
+    config!(enforce) == 1
+        && entry.rule != 0
+        && entry.origin != origin::EXEMPTION
+        && (entry.flags & flag::MONITOR == 0)
+}
+
+/// Form of a verdict in an event.
+#[inline(always)]
+pub(crate) fn record(entry: &Entry) -> event::Verdict {
+    event::Verdict {
+        expires: entry.expires,
+        rule: entry.rule,
+        generation: entry.generation,
+        refused: refuses(entry) as u8,
+        origin: entry.origin,
+        pad: [0; 6],
+    }
+}
+
+/// The verdict on a destination (normalised).
+#[inline(always)]
+pub(crate) fn destination(q: &Question, address: Address) -> Entry {
+    let classes = active_classes();
+    if classes & active::EXEMPT != 0 {
+        let entry = cidr(q, &EXEMPT_CIDRS, address, active::CIDR | active::CIDR_EXECUTABLE);
+        if entry.rule != 0 {
+            return entry;
+        }
+    }
+    let entry = listed(q, address, classes);
+    if entry.rule != 0 {
+        return entry;
+    }
+    let entry = cidr(q, &CIDRS, address, classes);
+    if entry.rule != 0 || classes & active::GEO == 0 {
+        return entry;
+    }
+    country(q, address)
+}
+
+/// Destination entries: with and without port, for everyone, the executable, the process.
+#[inline(always)]
+fn listed(q: &Question, address: Address, classes: u32) -> Entry {
+    let mut key = DestinationKey { address, subject: Subject::ANYONE, port: 0, pad: [0; 3] };
+    let subjects = [
+        (Subject::ANYONE, active::DESTINATION, active::DESTINATION_PORT),
+        (
+            Subject::executable(q.task.executable),
+            active::DESTINATION_EXECUTABLE,
+            active::DESTINATION_PORT_EXECUTABLE,
+        ),
+        (
+            Subject::instance(q.task.tgid, q.task.start),
+            active::DESTINATION_INSTANCE,
+            active::DESTINATION_PORT_INSTANCE,
+        ),
+    ];
+    for (subject, any_port, with_port) in subjects {
+        key.subject = subject;
+        for (port, class) in [(0, any_port), (q.port, with_port)] {
+            key.port = port;
+            // SAFETY: entries are replaced as a whole; a torn read could only mix two rules' attribution.
+            if classes & class != 0
+                && let Some(entry) = unsafe { DESTINATIONS.get(&key) }
+                && holds(q, entry)
+            {
+                return *entry;
+            }
+        }
+    }
+    Entry::NONE
+}
+
+/// Prefix entries, for everyone, the executable, the process.
+#[inline(always)]
+fn cidr<const N: usize, const F: usize>(
+    q: &Question,
+    trie: &aya_ebpf::btf_maps::LpmTrie<CidrKey, Entry, N, F>,
+    address: Address,
+    classes: u32,
+) -> Entry {
+    let mut key = Key::new(CidrKey::SUBJECT_BITS + 128, CidrKey { subject: Subject::ANYONE, address });
+    let subjects = [
+        (Subject::ANYONE, active::CIDR),
+        (Subject::executable(q.task.executable), active::CIDR_EXECUTABLE),
+        (Subject::instance(q.task.tgid, q.task.start), active::CIDR_INSTANCE),
+    ];
+    for (subject, class) in subjects {
+        key.data.subject = subject;
+        if classes & class != 0
+            && let Some(entry) = trie.get(&key)
+            && holds(q, entry)
+        {
+            return *entry;
+        }
+    }
+    Entry::NONE
+}
+
+/// The country table. Addresses that are not public have no country.
+#[inline(always)]
+fn country(q: &Question, address: Address) -> Entry {
+    if class(address) as u8 != Class::Public as u8 {
+        return Entry::NONE;
+    }
+    let found: Option<&GeoEntry> = if address.is_v4() {
+        GEO4.get(&Key::new(32, address.v4().to_be()))
+    } else {
+        GEO6.get(&Key::new(128, address))
+    };
+    let Some(found) = found else { return Entry::NONE };
+    let entry = Entry {
+        expires: 0,
+        rule: found.rule,
+        generation: found.generation,
+        hooks: u32::MAX,
+        origin: origin::GEO,
+        flags: found.flags as u8,
+        limits: found.limits as u16,
+    };
+    if holds(q, &entry) { entry } else { Entry::NONE }
+}
+
+/// The verdict on an access to a file; `wanted` has a bit for each [`access`].
+///
+/// `path` is the path in the builder, if it was made: its length.
+#[inline(always)]
+pub(crate) fn file(q: &Question, file: FileId, wanted: u32, builder: &mut Builder, path: usize) -> Entry {
+    let classes = active_classes();
+    let by_path = (active::PATH | active::PATH_EXECUTABLE | active::PATH_INSTANCE | active::EXEMPT_PATH) & classes;
+    let key = builder.path_key(path);
+    if by_path & active::EXEMPT_PATH != 0 {
+        let entry = path_entry(q, &EXEMPT_PATHS, key, wanted, active::PATH | active::PATH_EXECUTABLE);
+        if entry.rule != 0 {
+            return entry;
+        }
+    }
+    let entry = file_entry(q, file, wanted, classes);
+    if entry.rule != 0 || by_path == 0 {
+        return entry;
+    }
+    path_entry(q, &PATHS, key, wanted, classes)
+}
+
+/// The verdict by identity alone, for when there is no path.
+#[inline(always)]
+pub(crate) fn file_by_identity(q: &Question, file: FileId, wanted: u32) -> Entry {
+    file_entry(q, file, wanted, active_classes())
+}
+
+/// Entries by identity.
+#[inline(always)]
+fn file_entry(q: &Question, file: FileId, wanted: u32, classes: u32) -> Entry {
+    let subjects = [
+        (Subject::ANYONE, active::FILE),
+        (Subject::executable(q.task.executable), active::FILE_EXECUTABLE),
+        (Subject::instance(q.task.tgid, q.task.start), active::FILE_INSTANCE),
+    ];
+    for (subject, class) in subjects {
+        // SAFETY: as in `listed`.
+        if classes & class != 0
+            && let Some(entries) = unsafe { FILES.get(FileKey { file, subject }) }
+        {
+            let entry = wanted_entry(q, entries, wanted);
+            if entry.rule != 0 {
+                return entry;
+            }
+        }
+    }
+    Entry::NONE
+}
+
+/// Entries by path.
+#[inline(always)]
+fn path_entry<const N: usize, const F: usize>(
+    q: &Question,
+    trie: &aya_ebpf::btf_maps::LpmTrie<PathKey, AccessEntries, N, F>,
+    key: *mut Key<PathKey>,
+    wanted: u32,
+    classes: u32,
+) -> Entry {
+    let subjects = [
+        (Subject::ANYONE, active::PATH),
+        (Subject::executable(q.task.executable), active::PATH_EXECUTABLE),
+        (Subject::instance(q.task.tgid, q.task.start), active::PATH_INSTANCE),
+    ];
+    for (subject, class) in subjects {
+        if classes & class == 0 {
+            continue;
+        }
+        // SAFETY: the key lies in the scratch buffer that the caller owns.
+        let found = unsafe {
+            (&raw mut (*key).data.subject).write_unaligned(subject);
+            trie.get(&*key)
+        };
+        if let Some(entries) = found {
+            let entry = wanted_entry(q, entries, wanted);
+            if entry.rule != 0 {
+                return entry;
+            }
+        }
+    }
+    Entry::NONE
+}
+
+/// The first entry that holds for one of the wanted accesses.
+#[inline(always)]
+fn wanted_entry(q: &Question, entries: &AccessEntries, wanted: u32) -> Entry {
+    for index in 0..access::COUNT {
+        let entry = &entries.by_access[index];
+        if wanted & (1 << index) != 0 && holds(q, entry) {
+            return *entry;
+        }
+    }
+    Entry::NONE
+}
+
+/// Whether an entry is in force for this hook, now, and for this subject.
+#[inline(always)]
+fn holds(q: &Question, entry: &Entry) -> bool {
+    if entry.rule == 0 || entry.hooks & (1 << q.hook) == 0 {
+        return false;
+    }
+    // SAFETY: the helper has no preconditions.
+    if entry.expires != 0 && unsafe { bpf_ktime_get_boot_ns() } >= entry.expires {
+        return false;
+    }
+    entry.limits == 0 || within_limits(q, entry)
+}
+
+/// Whether `only` lists name this subject and `except` lists do not.
+#[inline(never)]
+fn within_limits(q: &Question, entry: &Entry) -> bool {
+    let facts = [
+        (limit::ONLY_EXECUTABLE, limit::EXCEPT_EXECUTABLE, q.task.executable.ino, q.task.executable.dev),
+        (limit::ONLY_UID, limit::EXCEPT_UID, u64::from(q.task.uid), 0),
+        (limit::ONLY_CGROUP, limit::EXCEPT_CGROUP, q.task.cgroup, 0),
+        (limit::ONLY_PORT, limit::EXCEPT_PORT, u64::from(q.port), 0),
+        (limit::ONLY_PROTOCOL, limit::EXCEPT_PROTOCOL, u64::from(q.protocol), 0),
+    ];
+    for (only, except, value, dev) in facts {
+        if entry.limits & only != 0 && !in_limit(entry.rule, only, value, dev) {
+            return false;
+        }
+        if entry.limits & except != 0 && in_limit(entry.rule, except, value, dev) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether a limit of a rule names this value.
+#[inline(always)]
+fn in_limit(rule: u32, limit: u16, value: u64, dev: u32) -> bool {
+    let key = LimitKey { value, dev, rule, limit: u32::from(limit), pad: 0 };
+    LIMITS.get_ptr(key).is_some()
+}

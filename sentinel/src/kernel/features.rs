@@ -1,0 +1,84 @@
+//! What this kernel offers, probed without attaching anything.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+/// Inode number of the initial PID namespace (`PROC_PID_INIT_INO` in the kernel).
+const INITIAL_PID_NS: &str = "pid:[4026531836]";
+
+/// Why Sentinel cannot run here at all.
+#[derive(Debug, Error)]
+pub enum FeatureError {
+    /// Loading kernel programs needs root.
+    #[error("Sentinel must run as root to load kernel programs (effective user id is {0}); try sudo")]
+    NotRoot(u32),
+    /// Process ids would not be the kernel's.
+    #[error(
+        "Sentinel must run in the host's PID namespace, because the kernel reports the host's process ids; in a \
+         container use --pid=host"
+    )]
+    PidNamespace,
+    /// No cgroup v2 hierarchy.
+    #[error("no cgroup v2 file system is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup")]
+    NoCgroup2,
+}
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// Mount point of the cgroup v2 hierarchy.
+    pub cgroup2: PathBuf,
+    /// The kernel's list of active security modules; `None` if securityfs cannot be read.
+    pub lsm: Option<String>,
+    /// Whether this host forwards packets between interfaces.
+    pub forwards: bool,
+}
+
+impl Features {
+    /// Whether the kernel says that BPF security programs never run; `false` when it does not say.
+    #[must_use]
+    pub fn lsm_bpf_off(&self) -> bool {
+        self.lsm.as_ref().is_some_and(|list| !list.split(',').any(|module| module.trim() == "bpf"))
+    }
+}
+
+/// Looks at the running system.
+///
+/// # Errors
+///
+/// See [`FeatureError`].
+pub fn probe() -> Result<Features, FeatureError> {
+    let uid = rustix::process::geteuid();
+    if !uid.is_root() {
+        return Err(FeatureError::NotRoot(uid.as_raw()));
+    }
+    if fs::read_link("/proc/self/ns/pid").is_ok_and(|ns| ns.as_os_str() != INITIAL_PID_NS) {
+        return Err(FeatureError::PidNamespace);
+    }
+    Ok(Features {
+        cgroup2: mount_point("cgroup2").ok_or(FeatureError::NoCgroup2)?,
+        lsm: fs::read_to_string("/sys/kernel/security/lsm").ok().map(|list| list.trim().to_owned()),
+        forwards: forwards(),
+    })
+}
+
+/// First mount point of a file system type.
+fn mount_point(kind: &str) -> Option<PathBuf> {
+    let mounts = BufReader::new(fs::File::open("/proc/self/mounts").ok()?);
+    mounts.lines().map_while(Result::ok).find_map(|line| {
+        let mut fields = line.split(' ');
+        let place = fields.nth(1)?.to_owned();
+        (fields.next() == Some(kind)).then(|| PathBuf::from(place))
+    })
+}
+
+fn forwards() -> bool {
+    ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"]
+        .iter()
+        .any(|path| fs::read_to_string(Path::new(path)).is_ok_and(|value| value.trim() != "0"))
+}

@@ -1,0 +1,115 @@
+//! The table of hooks: one row each, everything that differs between hooks in one place.
+//!
+//! A new hook is a row here, a number in `sentinel_common::hook`, a program and a scenario.
+
+use sentinel_common::hook;
+
+/// How a program gets to its hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attach {
+    /// Security hook of the kernel.
+    Lsm,
+    /// Hook of a cgroup.
+    Cgroup,
+    /// Typed raw tracepoint.
+    BtfTracepoint,
+    /// The exits of the open system calls.
+    OpenExits,
+}
+
+/// What a hook watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Execution.
+    Exec,
+    /// Files.
+    File,
+    /// Network egress.
+    Egress,
+    /// The process table.
+    Process,
+}
+
+impl Family {
+    /// The word that status reasons use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exec => "exec",
+            Self::File => "file",
+            Self::Egress => "egress",
+            Self::Process => "process",
+        }
+    }
+}
+
+/// One row.
+#[derive(Debug, Clone, Copy)]
+pub struct Hook {
+    /// Number in counters and events.
+    pub id: u32,
+    /// Name of the program, which is the name of the hook.
+    pub name: &'static str,
+    /// How it is attached.
+    pub attach: Attach,
+    /// What it watches.
+    pub family: Family,
+    /// Whether it can refuse. Those that can are proved by a canary.
+    pub refuses: bool,
+    /// What an internal error does; it is counted either way.
+    pub on_error: &'static str,
+}
+
+const OPEN: &str = "allow";
+
+macro_rules! row {
+    ($id:ident, $name:literal, $attach:ident, $family:ident, $refuses:literal) => {
+        Hook {
+            id: hook::$id,
+            name: $name,
+            attach: Attach::$attach,
+            family: Family::$family,
+            refuses: $refuses,
+            on_error: OPEN,
+        }
+    };
+}
+
+/// All hooks, in the order in which they are attached: the process table first.
+pub const HOOKS: [Hook; hook::COUNT as usize] = [
+    row!(SCHED_FORK, "sched_process_fork", BtfTracepoint, Process, false),
+    row!(SCHED_EXEC, "sched_process_exec", BtfTracepoint, Process, false),
+    row!(SCHED_EXIT, "sched_process_exit", BtfTracepoint, Process, false),
+    row!(BPRM_CHECK, "bprm_check_security", Lsm, Exec, true),
+    row!(FILE_OPEN, "file_open", Lsm, File, true),
+    row!(SOCKET_CONNECT, "socket_connect", Lsm, Egress, true),
+    row!(SOCKET_SENDMSG, "socket_sendmsg", Lsm, Egress, true),
+    row!(CONNECT4, "connect4", Cgroup, Egress, true),
+    row!(CONNECT6, "connect6", Cgroup, Egress, true),
+    row!(SENDMSG4, "sendmsg4", Cgroup, Egress, true),
+    row!(SENDMSG6, "sendmsg6", Cgroup, Egress, true),
+    row!(EGRESS, "egress", Cgroup, Egress, true),
+    row!(SYS_EXIT_OPEN, "sys_exit_open", OpenExits, File, false),
+];
+
+/// The row of a hook number.
+#[must_use]
+pub fn by_id(id: u32) -> Option<&'static Hook> {
+    HOOKS.iter().find(|hook| hook.id == id)
+}
+
+/// The system calls whose exits report an open.
+pub const OPEN_EXITS: [&str; 5] =
+    ["sys_exit_open", "sys_exit_openat", "sys_exit_openat2", "sys_exit_creat", "sys_exit_open_by_handle_at"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_one_row() {
+        for id in 0..hook::COUNT {
+            assert_eq!(HOOKS.iter().filter(|hook| hook.id == id).count(), 1, "hook {id}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The kernel side of the daemon: loads, attaches, reads rings and counters, writes verdict maps.
+//!
+//! Invariant: only this module names `aya`; only [`verdicts`] writes verdict maps; only [`attach`]
+//! attaches to cgroups. What comes out are owned, checked values.
+
+use std::error::Error;
+
+use aya::{
+    Ebpf, EbpfLoader, Pod, VerifierLogLevel,
+    programs::{Program, ProgramError},
+};
+use sentinel_common::config::Config;
+use thiserror::Error;
+
+pub mod attach;
+mod btf;
+pub mod features;
+pub mod hooks;
+mod offsets;
+pub mod ring;
+pub mod stats;
+mod tracefs;
+pub mod verdicts;
+
+use attach::{Checked, Scope};
+use features::Features;
+use hooks::{Attach, HOOKS, Hook, OPEN_EXITS};
+use tracefs::Tracefs;
+
+/// The compiled kernel programs.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sentinel-kernel"));
+
+/// Why the kernel side could not be set up.
+#[derive(Debug, Error)]
+pub enum KernelError {
+    /// This system cannot run Sentinel.
+    #[error(transparent)]
+    Feature(#[from] features::FeatureError),
+    /// The kernel's structures are unknown.
+    #[error(transparent)]
+    Offset(#[from] offsets::OffsetError),
+    /// The scope is refused.
+    #[error(transparent)]
+    Scope(#[from] attach::ScopeError),
+    /// The kernel did not take the maps or programs.
+    #[error("the kernel refused to load {what}: {reason}")]
+    Load {
+        /// What was being loaded.
+        what: String,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// A program was not attached.
+    #[error("cannot attach {hook} to {place}: {reason}")]
+    Attach {
+        /// The hook.
+        hook: String,
+        /// Where.
+        place: String,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// A map is missing or could not be read or written.
+    #[error("map {map}: {reason}")]
+    Map {
+        /// The map.
+        map: &'static str,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+/// How to load.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether block verdicts refuse; otherwise refusal is compiled out.
+    pub enforce: bool,
+    /// What is watched and enforced on.
+    pub scope: Scope,
+    /// Kernel type information, `/sys/kernel/btf/vmlinux` unless a test says otherwise.
+    pub btf: std::path::PathBuf,
+}
+
+/// A hook and what became of it.
+#[derive(Debug, Clone)]
+pub struct HookState {
+    /// The row of the table.
+    pub hook: &'static Hook,
+    /// Whether its program is attached.
+    pub attached: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+/// The loaded programs. Dropping it detaches and removes everything.
+pub struct Kernel {
+    ebpf: Ebpf,
+    /// All hooks, in the order of the table.
+    pub hooks: Vec<HookState>,
+    /// What the kernel offers.
+    pub features: Features,
+    scope: Checked,
+}
+
+/// Plain memory for the loader.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Settings(Config);
+// SAFETY: Config is repr(C) of integers, without padding (its size is checked below).
+unsafe impl Pod for Settings {}
+const _: () = assert!(size_of::<Config>().is_multiple_of(8));
+
+impl Kernel {
+    /// Loads maps and programs, without attaching anything: verdict maps are filled first.
+    ///
+    /// # Errors
+    ///
+    /// See [`KernelError`].
+    pub fn load(options: &Options) -> Result<Self, KernelError> {
+        let features = features::probe()?;
+        let scope = attach::check(&options.scope, &features.cgroup2)?;
+        let offsets = offsets::resolve(&options.btf)?;
+        let config = Config {
+            enforce: u32::from(options.enforce),
+            own_tgid: std::process::id(),
+            scope_level: scope.level,
+            scope_cgroup: scope.id,
+            offsets,
+            attached: 0,
+        };
+        let (ebpf, hooks) = load_what_the_kernel_takes(config, &features)?;
+        Ok(Self { ebpf, hooks, features, scope })
+    }
+
+    /// Attaches every hook of the plan. On an error nothing stays attached: the caller drops `self`.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Attach`] for a hook that was loaded but not attached.
+    pub fn attach(&mut self) -> Result<(), KernelError> {
+        for state in &mut self.hooks {
+            if state.reason.is_some() {
+                continue;
+            }
+            let program = program(&mut self.ebpf, state.hook.name)?;
+            attach_one(program, state.hook, &self.scope)?;
+            state.attached = true;
+        }
+        Ok(())
+    }
+
+    /// Whether the scope is one cgroup.
+    #[must_use]
+    pub fn scoped(&self) -> bool {
+        self.scope.id != 0
+    }
+
+    /// Path of a directory below the scope cgroup's, for the canary to run in.
+    #[must_use]
+    pub fn scope_directory(&self) -> Option<std::path::PathBuf> {
+        self.scoped().then(|| self.scope.directory().to_owned())
+    }
+}
+
+/// Loads with LSM programs; where the kernel refuses these, loads again without them.
+fn load_what_the_kernel_takes(config: Config, features: &Features) -> Result<(Ebpf, Vec<HookState>), KernelError> {
+    let mut missing_lsm = features.lsm_bpf_off().then(|| "the kernel's LSM list lacks bpf (boot with lsm=...,bpf)".to_owned());
+    loop {
+        let mut hooks = plan(missing_lsm.as_deref());
+        let attached = hooks.iter().filter(|s| s.reason.is_none()).fold(0, |bits, s| bits | 1 << s.hook.id);
+        let mut ebpf = load_object(Config { attached, ..config })?;
+        match load_lsm(&mut ebpf, &mut hooks) {
+            Ok(()) => return Ok((ebpf, hooks)),
+            Err(reason) => missing_lsm = Some(reason),
+        }
+    }
+}
+
+/// Which hooks to attach: the exits of open only where `file_open` cannot be had.
+fn plan(missing_lsm: Option<&str>) -> Vec<HookState> {
+    let reason = |hook: &Hook| match (hook.attach, missing_lsm) {
+        (Attach::Lsm, Some(reason)) => Some(reason.to_owned()),
+        (Attach::OpenExits, None) => Some("file_open reports opens".to_owned()),
+        (Attach::Lsm | Attach::Cgroup | Attach::BtfTracepoint | Attach::OpenExits, _) => None,
+    };
+    HOOKS.iter().map(|hook| HookState { hook, attached: false, reason: reason(hook) }).collect()
+}
+
+fn load_object(config: Config) -> Result<Ebpf, KernelError> {
+    EbpfLoader::new()
+        .verifier_log_level(VerifierLogLevel::VERBOSE)
+        .override_global("CONFIG", &Settings(config), true)
+        .load(OBJECT)
+        .map_err(|error| KernelError::Load { what: "maps".to_owned(), reason: chain(&error) })
+}
+
+/// Loads and attaches the LSM programs of the plan: some kernels refuse only the attaching. They are
+/// attached for good in [`Kernel::attach`]; here each link is dropped at once.
+fn load_lsm(ebpf: &mut Ebpf, hooks: &mut [HookState]) -> Result<(), String> {
+    let btf = aya::Btf::from_sys_fs().map_err(|error| chain(&error))?;
+    for state in hooks.iter().filter(|s| s.hook.attach == Attach::Lsm && s.reason.is_none()) {
+        let Ok(Program::Lsm(program)) = program(ebpf, state.hook.name) else {
+            return Err(format!("{} is missing from the object", state.hook.name));
+        };
+        program.load(state.hook.name, &btf).map_err(|error| chain(&error))?;
+        let link = program.attach().map_err(|error| chain(&error))?;
+        program.detach(link).map_err(|error| chain(&error))?;
+    }
+    Ok(())
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, KernelError> {
+    ebpf.program_mut(name)
+        .ok_or_else(|| KernelError::Load { what: name.to_owned(), reason: "it is missing from the object".to_owned() })
+}
+
+fn attach_one(program: &mut Program, hook: &Hook, scope: &Checked) -> Result<(), KernelError> {
+    if hook.attach == Attach::Cgroup {
+        return attach::attach(program, hook.name, scope);
+    }
+    attach_global(program, hook).map_err(|error| KernelError::Attach {
+        hook: hook.name.to_owned(),
+        place: "the kernel".to_owned(),
+        reason: chain(&error),
+    })
+}
+
+/// Programs that see the whole host; they compare with the scope themselves.
+fn attach_global(program: &mut Program, hook: &Hook) -> Result<(), ProgramError> {
+    match program {
+        Program::Lsm(program) => program.attach().map(drop),
+        Program::BtfTracePoint(program) => {
+            program.load(hook.name, &aya::Btf::from_sys_fs()?)?;
+            program.attach().map(drop)
+        }
+        Program::TracePoint(program) => {
+            program.load()?;
+            let _tracefs = Tracefs::ensure().map_err(ProgramError::IOError)?;
+            OPEN_EXITS.iter().try_for_each(|name| program.attach("syscalls", name).map(drop))
+        }
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+/// Lines of the verifier's log in an error: its verdict is at the end.
+const LOG_LINES: usize = if cfg!(debug_assertions) { 40 } else { 6 };
+
+/// An error with all its causes, on one line, with the end of the verifier's log if there is one.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    let (head, log) = lines.split_at(lines.len().min(1));
+    let end = &log[log.len().saturating_sub(LOG_LINES)..];
+    [head, end].concat().join(" | ")
+}

@@ -1,0 +1,514 @@
+//! The only writer of verdict maps.
+//!
+//! Invariants: the shadow table here and the kernel's maps say the same; where several entries meet on
+//! one key (or one prefix lies inside another, which the kernel's tries would hide), the one that
+//! protects most is written: enforcing before monitoring, unlimited before limited, longest life
+//! first. Nothing is evicted: a full map is an error.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aya::{
+    Ebpf, Pod,
+    maps::{
+        Array, HashMap as BpfHashMap, MapData, MapError,
+        lpm_trie::{Key as LpmKey, LpmTrie},
+    },
+};
+use sentinel_common::{
+    FileId,
+    address::Address,
+    verdict::{
+        AccessEntries, CidrKey, DestinationKey, Entry, FileKey, GeoEntry, LimitKey, PATH_KEY, PathKey, Subject, access,
+        active, flag, subject,
+    },
+};
+
+use super::KernelError;
+
+/// Plain memory for map keys and values.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Plain<T>(T);
+
+macro_rules! plain {
+    ($($ty:ty),+) => {
+        $(
+            // SAFETY: repr(C) of integers without implicit padding; sentinel-common asserts the sizes.
+            unsafe impl Pod for Plain<$ty> {}
+        )+
+    };
+}
+plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, PathKey, GeoEntry, Address);
+
+/// Whether an entry blocks or exempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Refuse.
+    Block,
+    /// Let pass, whatever blocks.
+    Exempt,
+}
+
+/// What an entry is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// A normalised address, with one port or all.
+    Destination {
+        /// 16 bytes in network order, v4-mapped.
+        address: [u8; 16],
+        /// Host order.
+        port: Option<u16>,
+    },
+    /// A prefix of normalised addresses.
+    Cidr {
+        /// Network address, 16 bytes in network order, v4-mapped.
+        address: [u8; 16],
+        /// Bits of the 128.
+        length: u8,
+    },
+    /// A file by identity.
+    File {
+        /// Device as the kernel has it.
+        dev: u32,
+        /// Inode number.
+        ino: u64,
+    },
+    /// A path, or with `prefix` everything below a directory (the path then ends in `/`).
+    Path {
+        /// Bytes of the absolute path.
+        path: Vec<u8>,
+        /// Whether it is a directory prefix.
+        prefix: bool,
+    },
+}
+
+impl Target {
+    /// Whether entries on `self` also hold for `other`.
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Cidr { address: a, length }, Self::Cidr { address: b, length: inner }) => {
+                length <= inner && u128::from_be_bytes(*a) == masked(u128::from_be_bytes(*b), *length)
+            }
+            (Self::Path { path: a, prefix: true }, Self::Path { path: b, .. }) => b.starts_with(a),
+            _ => self == other,
+        }
+    }
+}
+
+/// The first `length` bits of an address.
+#[must_use]
+pub fn masked(address: u128, length: u8) -> u128 {
+    address & u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0)
+}
+
+/// Where an entry lies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Block or exempt.
+    pub table: Table,
+    /// What it is about.
+    pub target: Target,
+    /// Whom it is about: kind, start or inode, tgid or device.
+    pub subject: (u32, u64, u32),
+}
+
+impl Place {
+    /// A place for a subject.
+    #[must_use]
+    pub const fn new(table: Table, target: Target, subject: Subject) -> Self {
+        Self { table, target, subject: (subject.kind, subject.a, subject.b) }
+    }
+
+    const fn subject(&self) -> Subject {
+        Subject { kind: self.subject.0, a: self.subject.1, b: self.subject.2 }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        self.table == other.table && self.subject == other.subject && self.target.covers(&other.target)
+    }
+}
+
+/// An entry as it was asked for, with the accesses that it is about (files only).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The entry.
+    pub entry: Entry,
+    /// A bit for each of [`access`].
+    pub access: u32,
+}
+
+/// Prefixes of blocked countries, disjoint.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct GeoPrefixes {
+    /// Network address in host order and length.
+    pub v4: HashMap<(u32, u8), GeoRule>,
+    /// Network address in host order and length.
+    pub v6: HashMap<(u128, u8), GeoRule>,
+}
+
+/// What a country prefix says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GeoRule {
+    /// Number of the rule.
+    pub rule: u32,
+    /// [`flag`] bits.
+    pub flags: u32,
+    /// `limit` bits.
+    pub limits: u32,
+}
+
+/// The verdict maps and their shadow.
+pub struct Verdicts {
+    active: Array<MapData, u32>,
+    destinations: BpfHashMap<MapData, Plain<DestinationKey>, Plain<Entry>>,
+    cidrs: LpmTrie<MapData, Plain<CidrKey>, Plain<Entry>>,
+    exempt_cidrs: LpmTrie<MapData, Plain<CidrKey>, Plain<Entry>>,
+    geo4: LpmTrie<MapData, u32, Plain<GeoEntry>>,
+    geo6: LpmTrie<MapData, Plain<Address>, Plain<GeoEntry>>,
+    files: BpfHashMap<MapData, Plain<FileKey>, Plain<AccessEntries>>,
+    paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
+    exempt_paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
+    limits: BpfHashMap<MapData, Plain<LimitKey>, u32>,
+    held: BTreeMap<Place, Vec<Held>>,
+    geo: GeoPrefixes,
+    limited: BTreeSet<(u32, u32, u64, u32)>,
+}
+
+macro_rules! take {
+    ($ebpf:expr, $name:literal) => {{
+        let missing = || KernelError::Map { map: $name, reason: "it is missing from the object".to_owned() };
+        let map = $ebpf.take_map($name).ok_or_else(missing)?;
+        map.try_into().map_err(|e: MapError| KernelError::Map { map: $name, reason: e.to_string() })?
+    }};
+}
+pub(super) use take;
+
+/// Names the map in an error.
+fn named(map: &'static str) -> impl Fn(MapError) -> KernelError {
+    move |error| KernelError::Map { map, reason: super::chain(&error) }
+}
+
+/// A removal of what is not there is no error: an expired entry may be swept twice.
+fn removed(result: Result<(), MapError>) -> Result<(), MapError> {
+    match result {
+        Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        other => other,
+    }
+}
+
+impl Verdicts {
+    /// Takes the verdict maps out of a loaded object.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if one is missing.
+    pub fn new(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+        Ok(Self {
+            active: take!(ebpf, "ACTIVE"),
+            destinations: take!(ebpf, "DESTINATIONS"),
+            cidrs: take!(ebpf, "CIDRS"),
+            exempt_cidrs: take!(ebpf, "EXEMPT_CIDRS"),
+            geo4: take!(ebpf, "GEO4"),
+            geo6: take!(ebpf, "GEO6"),
+            files: take!(ebpf, "FILES"),
+            paths: take!(ebpf, "PATHS"),
+            exempt_paths: take!(ebpf, "EXEMPT_PATHS"),
+            limits: take!(ebpf, "LIMITS"),
+            held: BTreeMap::new(),
+            geo: GeoPrefixes::default(),
+            limited: BTreeSet::new(),
+        })
+    }
+
+    /// Adds an entry; one of the same rule on the same place and access is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if the kernel's map is full.
+    pub fn insert(&mut self, place: &Place, new: Held) -> Result<(), KernelError> {
+        let list = self.held.entry(place.clone()).or_default();
+        list.retain(|old| old.entry.rule != new.entry.rule || old.access != new.access);
+        list.push(new);
+        self.sync_covered(place)?;
+        self.sync_active()
+    }
+
+    /// Keeps the entries that `keep` says yes to, removes the others; how many went.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if the kernel refuses a change; the shadow is then already right and the
+    /// next change repairs the map.
+    pub fn retain(&mut self, keep: impl Fn(&Place, &Held) -> bool) -> Result<usize, KernelError> {
+        let mut changed = Vec::new();
+        let mut gone = 0;
+        for (place, list) in &mut self.held {
+            let before = list.len();
+            list.retain(|held| keep(place, held));
+            if list.len() != before {
+                gone += before - list.len();
+                changed.push(place.clone());
+            }
+        }
+        for place in &changed {
+            self.sync_covered(place)?;
+        }
+        self.held.retain(|_, list| !list.is_empty());
+        if gone > 0 {
+            self.sync_active()?;
+        }
+        Ok(gone)
+    }
+
+    /// Removes what has expired by `now` (boot clock, nanoseconds).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Verdicts::retain`].
+    pub fn sweep(&mut self, now: u64) -> Result<usize, KernelError> {
+        self.retain(|_, held| held.entry.expires == 0 || held.entry.expires > now)
+    }
+
+    /// All entries.
+    pub fn iter(&self) -> impl Iterator<Item = (&Place, &Held)> {
+        self.held.iter().flat_map(|(place, list)| list.iter().map(move |held| (place, held)))
+    }
+
+    /// How many country prefixes are in force, IPv4 and IPv6.
+    #[must_use]
+    pub fn geo_prefixes(&self) -> (usize, usize) {
+        (self.geo.v4.len(), self.geo.v6.len())
+    }
+
+    /// Makes these the country prefixes. New ones go in before old ones go out, so a prefix in both sets
+    /// is never without its entry.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if a map is full; the old prefixes then stay.
+    pub fn set_geo(&mut self, new: GeoPrefixes, generation: u32) -> Result<(), KernelError> {
+        let value = |r: &GeoRule| Plain(GeoEntry { rule: r.rule, generation, flags: r.flags, limits: r.limits });
+        for ((address, length), rule) in new.v4.iter().filter(|(k, v)| self.geo.v4.get(k) != Some(v)) {
+            let key = LpmKey::new(u32::from(*length), address.to_be());
+            self.geo4.insert(&key, value(rule), 0).map_err(named("GEO4"))?;
+        }
+        for ((address, length), rule) in new.v6.iter().filter(|(k, v)| self.geo.v6.get(k) != Some(v)) {
+            let key = LpmKey::new(u32::from(*length), Plain(Address::from_octets(address.to_be_bytes())));
+            self.geo6.insert(&key, value(rule), 0).map_err(named("GEO6"))?;
+        }
+        let old = std::mem::replace(&mut self.geo, new);
+        self.sync_active()?;
+        for (address, length) in old.v4.keys().filter(|key| !self.geo.v4.contains_key(key)) {
+            let key = LpmKey::new(u32::from(*length), address.to_be());
+            removed(self.geo4.remove(&key)).map_err(named("GEO4"))?;
+        }
+        for (address, length) in old.v6.keys().filter(|key| !self.geo.v6.contains_key(key)) {
+            let key = LpmKey::new(u32::from(*length), Plain(Address::from_octets(address.to_be_bytes())));
+            removed(self.geo6.remove(&key)).map_err(named("GEO6"))?;
+        }
+        Ok(())
+    }
+
+    /// Makes these the subject limits of rules: rule, limit bit, value, device.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if the map is full.
+    pub fn set_limits(&mut self, new: BTreeSet<(u32, u32, u64, u32)>) -> Result<(), KernelError> {
+        let key = |&(rule, limit, value, dev): &(u32, u32, u64, u32)| Plain(LimitKey { value, dev, rule, limit, pad: 0 });
+        for limit in new.difference(&self.limited) {
+            self.limits.insert(key(limit), 1, 0).map_err(named("LIMITS"))?;
+        }
+        for limit in self.limited.difference(&new) {
+            removed(self.limits.remove(&key(limit))).map_err(named("LIMITS"))?;
+        }
+        self.limited = new;
+        Ok(())
+    }
+
+    /// Writes the place, and every place inside it that its entries also hold for.
+    fn sync_covered(&mut self, changed: &Place) -> Result<(), KernelError> {
+        let inside: Vec<Place> = match changed.target {
+            Target::Cidr { .. } | Target::Path { prefix: true, .. } => {
+                self.held.keys().filter(|place| changed.covers(place)).cloned().collect()
+            }
+            Target::Destination { .. } | Target::File { .. } | Target::Path { prefix: false, .. } => vec![changed.clone()],
+        };
+        inside.iter().try_for_each(|place| self.sync(place))
+    }
+
+    /// Writes what the shadow says about a place.
+    fn sync(&mut self, place: &Place) -> Result<(), KernelError> {
+        if self.held.get(place).is_none_or(Vec::is_empty) {
+            return self.erase(place);
+        }
+        let all = self.held.iter().filter(|(other, _)| other.covers(place)).flat_map(|(_, list)| list);
+        let by_access = strongest(all);
+        self.write(place, by_access)
+    }
+
+    fn write(&mut self, place: &Place, value: AccessEntries) -> Result<(), KernelError> {
+        let first = Plain(value.by_access[0]);
+        match (&place.target, place.table) {
+            (Target::Destination { address, port }, _) => {
+                self.destinations.insert(destination_key(*address, *port, place), first, 0).map_err(named("DESTINATIONS"))
+            }
+            (Target::Cidr { address, length }, Table::Block) => {
+                self.cidrs.insert(&cidr_key(*address, *length, place), first, 0).map_err(named("CIDRS"))
+            }
+            (Target::Cidr { address, length }, Table::Exempt) => {
+                self.exempt_cidrs.insert(&cidr_key(*address, *length, place), first, 0).map_err(named("EXEMPT_CIDRS"))
+            }
+            (Target::File { dev, ino }, _) => {
+                self.files.insert(file_key(*dev, *ino, place), Plain(value), 0).map_err(named("FILES"))
+            }
+            (Target::Path { path, prefix }, Table::Block) => {
+                self.paths.insert(&path_key(path, *prefix, place)?, Plain(value), 0).map_err(named("PATHS"))
+            }
+            (Target::Path { path, prefix }, Table::Exempt) => {
+                self.exempt_paths.insert(&path_key(path, *prefix, place)?, Plain(value), 0).map_err(named("EXEMPT_PATHS"))
+            }
+        }
+    }
+
+    fn erase(&mut self, place: &Place) -> Result<(), KernelError> {
+        let (result, map) = match (&place.target, place.table) {
+            (Target::Destination { address, port }, _) => {
+                (self.destinations.remove(&destination_key(*address, *port, place)), "DESTINATIONS")
+            }
+            (Target::Cidr { address, length }, Table::Block) => {
+                (self.cidrs.remove(&cidr_key(*address, *length, place)), "CIDRS")
+            }
+            (Target::Cidr { address, length }, Table::Exempt) => {
+                (self.exempt_cidrs.remove(&cidr_key(*address, *length, place)), "EXEMPT_CIDRS")
+            }
+            (Target::File { dev, ino }, _) => (self.files.remove(&file_key(*dev, *ino, place)), "FILES"),
+            (Target::Path { path, prefix }, Table::Block) => {
+                (self.paths.remove(&path_key(path, *prefix, place)?), "PATHS")
+            }
+            (Target::Path { path, prefix }, Table::Exempt) => {
+                (self.exempt_paths.remove(&path_key(path, *prefix, place)?), "EXEMPT_PATHS")
+            }
+        };
+        removed(result).map_err(named(map))
+    }
+
+    /// Tells the hooks which classes of entry exist.
+    fn sync_active(&mut self) -> Result<(), KernelError> {
+        let mut bits = self.held.iter().filter(|(_, list)| !list.is_empty()).fold(0, |bits, (place, _)| bits | class(place));
+        if !self.geo.v4.is_empty() || !self.geo.v6.is_empty() {
+            bits |= active::GEO;
+        }
+        self.active.set(0, bits, 0).map_err(named("ACTIVE"))
+    }
+}
+
+/// The class of entry that a place belongs to.
+fn class(place: &Place) -> u32 {
+    let by_subject = |anyone, executable, instance| match place.subject.0 {
+        subject::EXECUTABLE => executable,
+        subject::INSTANCE => instance,
+        _ => anyone,
+    };
+    match (&place.target, place.table) {
+        (Target::Cidr { .. }, Table::Exempt) => active::EXEMPT,
+        (Target::Path { .. }, Table::Exempt) => active::EXEMPT_PATH,
+        (Target::Destination { port: None, .. }, _) => {
+            by_subject(active::DESTINATION, active::DESTINATION_EXECUTABLE, active::DESTINATION_INSTANCE)
+        }
+        (Target::Destination { port: Some(_), .. }, _) => {
+            by_subject(active::DESTINATION_PORT, active::DESTINATION_PORT_EXECUTABLE, active::DESTINATION_PORT_INSTANCE)
+        }
+        (Target::Cidr { .. }, Table::Block) => by_subject(active::CIDR, active::CIDR_EXECUTABLE, active::CIDR_INSTANCE),
+        (Target::File { .. }, _) => by_subject(active::FILE, active::FILE_EXECUTABLE, active::FILE_INSTANCE),
+        (Target::Path { .. }, Table::Block) => {
+            by_subject(active::PATH, active::PATH_EXECUTABLE, active::PATH_INSTANCE)
+        }
+    }
+}
+
+/// For each access the entry that protects most. Network entries are written into every access.
+fn strongest<'a>(all: impl Iterator<Item = &'a Held>) -> AccessEntries {
+    let strength = |e: &Entry| {
+        let life = if e.expires == 0 { u64::MAX } else { e.expires };
+        (e.rule != 0, e.flags & flag::MONITOR == 0, e.limits == 0, life)
+    };
+    let mut value = AccessEntries::default();
+    for held in all {
+        for index in (0..access::COUNT).filter(|index| held.access & (1 << index) != 0) {
+            let slot = &mut value.by_access[index];
+            if strength(&held.entry) > strength(slot) {
+                *slot = held.entry;
+            }
+        }
+    }
+    value
+}
+
+fn destination_key(address: [u8; 16], port: Option<u16>, place: &Place) -> Plain<DestinationKey> {
+    let address = Address::from_octets(address);
+    Plain(DestinationKey { address, subject: place.subject(), port: port.unwrap_or(0), pad: [0; 3] })
+}
+
+fn cidr_key(address: [u8; 16], length: u8, place: &Place) -> LpmKey<Plain<CidrKey>> {
+    let key = CidrKey { subject: place.subject(), address: Address::from_octets(address) };
+    LpmKey::new(CidrKey::SUBJECT_BITS + u32::from(length), Plain(key))
+}
+
+fn file_key(dev: u32, ino: u64, place: &Place) -> Plain<FileKey> {
+    Plain(FileKey { file: FileId { ino, dev, pad: 0 }, subject: place.subject() })
+}
+
+/// Longest path that an entry can hold: an exact path also needs its final NUL.
+pub const LONGEST_PATH: usize = PATH_KEY - 1;
+
+fn path_key(path: &[u8], prefix: bool, place: &Place) -> Result<LpmKey<Plain<PathKey>>, KernelError> {
+    if path.len() > LONGEST_PATH {
+        let reason = format!("a path entry holds at most {LONGEST_PATH} bytes, this path has {}", path.len());
+        return Err(KernelError::Map { map: "PATHS", reason });
+    }
+    let mut bytes = [0; PATH_KEY];
+    bytes[..path.len()].copy_from_slice(path);
+    let compared = path.len() + usize::from(!prefix);
+    let key = PathKey { subject: place.subject(), path: bytes };
+    Ok(LpmKey::new(CidrKey::SUBJECT_BITS + 8 * compared as u32, Plain(key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(rule: u32, access: u32, expires: u64, flags: u8) -> Held {
+        Held { entry: Entry { rule, expires, flags, ..Entry::NONE }, access }
+    }
+
+    #[test]
+    fn the_entry_that_protects_most_is_written() {
+        let all = [held(1, 1, 50, 0), held(2, 1, 0, flag::MONITOR), held(3, 1, 90, 0), held(4, 2, 10, 0)];
+        let value = strongest(all.iter());
+        assert_eq!(value.by_access.map(|e| e.rule), [3, 4, 0, 0, 0]);
+    }
+
+    #[test]
+    fn prefixes_cover_what_lies_inside() {
+        let cidr = |text: &str, length| {
+            let v4: std::net::Ipv4Addr = text.parse().unwrap();
+            Target::Cidr { address: v4.to_ipv6_mapped().octets(), length: 96 + length }
+        };
+        assert!(cidr("10.0.0.0", 8).covers(&cidr("10.1.0.0", 16)));
+        assert!(!cidr("10.1.0.0", 16).covers(&cidr("10.0.0.0", 8)));
+        assert!(!cidr("10.0.0.0", 8).covers(&cidr("11.0.0.0", 16)));
+        let path = |text: &str, prefix| Target::Path { path: text.into(), prefix };
+        assert!(path("/etc/", true).covers(&path("/etc/shadow", false)));
+        assert!(path("/etc/", true).covers(&path("/etc/ssh/", true)));
+        assert!(!path("/etc/shadow", false).covers(&path("/etc/shadow2", false)));
+    }
+
+    #[test]
+    fn masks() {
+        assert_eq!(masked(u128::MAX, 0), 0);
+        assert_eq!(masked(u128::MAX, 128), u128::MAX);
+        assert_eq!(masked(0xff, 124), 0xf0);
+    }
+}

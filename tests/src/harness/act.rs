@@ -1,0 +1,111 @@
+//! The `act` verb: a child that performs system calls one after the other and prints the errno of each.
+//!
+//! Invariant: one line `errno=N op=...` for each operation, 0 for success, flushed before the next one starts; nothing
+//! else in this process talks to the network or opens the files named. Exit status 0 says only that all were tried.
+
+use std::{
+    io::{BufRead as _, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::act_ops::{Kept, perform};
+
+const HELP: &str = "\
+Operations, separated by `--`. Each prints `errno=N op=...`.
+  connect ADDR:PORT            TCP connect, closed again; waits at most 5 s (errno 115 then)
+  keep ADDR:PORT               the same, kept open for `send`
+  udp-connect ADDR:PORT        UDP connect, kept open for `send`
+  sendto ADDR:PORT             UDP sendto without connect
+  sendmsg, sendmmsg ADDR:PORT  the same through the other calls
+  unspec ADDR:PORT             UDP sendto whose address says AF_UNSPEC (v4)
+  fastopen ADDR:PORT           TCP sendto with MSG_FASTOPEN
+  ping ADDR                    ICMP echo request on a raw socket
+  packet-socket                socket(AF_PACKET, SOCK_RAW)
+  send                         one byte on the kept socket
+  open PATH read|write|create|truncate|path
+  unlink, truncate, mkdir PATH
+  rename, link, symlink FROM TO
+  exec PATH [ARG]...           in a forked child; errno is execve's, the child's exit status follows
+  become PATH [ARG]...         execve in this very process; prints only when that fails
+  thread OP..., fork OP...     the operation in another thread, or in a child made by fork alone
+  PATH is text, or `hex:` and its bytes in hexadecimal (not for exec and become)
+  say TEXT, sleep MS, wait     print; pause; read a line from standard input (no errno line)
+";
+
+/// Runs the operations given on the command line.
+pub fn main(args: &[String]) -> Result<ExitCode> {
+    if args.first().map(String::as_str) == Some("help") {
+        print!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    ensure!(!args.is_empty(), "no operation given\n{HELP}");
+    let mut kept = Kept::default();
+    for op in args.split(|arg| arg == "--") {
+        step(op, &mut kept).with_context(|| format!("in `{}`", op.join(" ")))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn step(op: &[String], kept: &mut Kept) -> Result<()> {
+    let words: Vec<&str> = op.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["say", text] => println!("{text}"),
+        ["sleep", milliseconds] => std::thread::sleep(Duration::from_millis(milliseconds.parse()?)),
+        ["wait"] => {
+            let mut line = String::new();
+            if std::io::stdin().lock().read_line(&mut line)? == 0 {
+                bail!("the input ended before a line came");
+            }
+        }
+        ["thread", inner @ ..] => {
+            let errno = std::thread::scope(|scope| scope.spawn(|| perform(inner, kept)).join());
+            report(errno.map_err(|_| anyhow::anyhow!("the acting thread panicked"))??, &words)?;
+        }
+        ["fork", inner @ ..] => report(forked(inner, kept)?, &words)?,
+        _ => report(perform(&words, kept)?, &words)?,
+    }
+    std::io::stdout().flush()?;
+    Ok(())
+}
+
+fn report(errno: i32, words: &[&str]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "errno={errno} op={}", words.join(" "))?;
+    out.flush().context("writing the errno")
+}
+
+/// Performs an operation in a child made by fork(2) without exec, whose exit status is the errno.
+fn forked(words: &[&str], kept: &mut Kept) -> Result<i32> {
+    // SAFETY: this program has one thread (operations in threads have been joined), so the child may do anything.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(std::io::Error::last_os_error()).context("fork");
+    }
+    if pid == 0 {
+        let code = match perform(words, kept) {
+            Ok(errno) => errno,
+            Err(error) => {
+                eprintln!("act: {error:#}");
+                255
+            }
+        };
+        // SAFETY: _exit ends the child without running the parent's exit handlers.
+        unsafe { libc::_exit(code) };
+    }
+    let status = wait_for(pid)?;
+    ensure!(libc::WIFEXITED(status), "the forked child was ended by a signal");
+    let errno = libc::WEXITSTATUS(status);
+    ensure!(errno != 255, "the forked child could not perform the operation");
+    Ok(errno)
+}
+
+/// waitpid(2) for one child; gives its wait status.
+pub fn wait_for(pid: libc::pid_t) -> Result<libc::c_int> {
+    let mut status = 0;
+    // SAFETY: the pointer is to a local that outlives the call.
+    super::sys::check(unsafe { libc::waitpid(pid, &raw mut status, 0) }).context("waitpid")?;
+    Ok(status)
+}

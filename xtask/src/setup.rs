@@ -1,0 +1,49 @@
+//! `setup`: what building and testing need, each thing with its reason, installed only where it is missing.
+//!
+//! Two ways to the kernel programs' toolchain. Where apt has a compiled `core` for the BPF target (Debian 12), a release
+//! compiler from apt does it; elsewhere rustup's nightly with rust-src. Invariant: the LLVM of the compiler and the one in
+//! bpf-linker are the same; a second run installs nothing.
+
+mod apt;
+mod toolchain;
+
+use anyhow::Result;
+
+use crate::project::Project;
+
+/// What is to be set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// What `cargo xtask build` needs.
+    Build,
+    /// What booting the VM needs besides.
+    Vm,
+}
+
+/// Sets the parts up, with a line for each thing.
+pub(crate) fn run(project: &Project, parts: &[Part]) -> Result<()> {
+    if parts.contains(&Part::Build) {
+        toolchain::set_up(project)?;
+    }
+    if parts.contains(&Part::Vm) {
+        apt::set_up(project, &VM_PACKAGES, "testing in a VM")?;
+    }
+    Ok(())
+}
+
+/// A Debian package and why it is needed.
+struct Package {
+    name: &'static str,
+    why: &'static str,
+}
+
+const VM_PACKAGES: [Package; 3] = [
+    Package { name: "qemu-system-x86", why: "boots the test kernels" },
+    Package { name: "iproute2", why: "ip sets up the test networks" },
+    Package { name: "binutils", why: "strip makes the boot image small" },
+];
+
+/// One line of progress.
+fn report(thing: &str, why: &str, state: &str) {
+    println!("setup: {thing:<28} {why:<52} {state}");
+}

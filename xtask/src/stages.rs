@@ -1,0 +1,213 @@
+//! `test`: every check, stage by stage, up to the first that fails.
+//!
+//! Invariant: a stage that is there to run tests and runs none has failed. The last line is `N passed, N failed`.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, ExitCode, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{
+    project::{Project, as_root, line_of, run as run_command},
+    setup::{self, Part},
+    vm,
+};
+
+/// How many tests ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: u64,
+    failed: u64,
+}
+
+/// What a stage does.
+type Action = Box<dyn Fn(&Project) -> Result<Count>>;
+
+/// One stage: its name, what it does, and whether it runs tests.
+struct Stage {
+    name: String,
+    what: &'static str,
+    counts: bool,
+    run: Action,
+}
+
+impl Stage {
+    fn new(name: &str, what: &'static str, run: impl Fn(&Project) -> Result<()> + 'static) -> Self {
+        let run = Box::new(move |project: &Project| run(project).map(|()| Count::default()));
+        Self { name: name.to_owned(), what, counts: false, run }
+    }
+
+    fn tests(name: &str, what: &'static str, run: impl Fn(&Project) -> Result<Count> + 'static) -> Self {
+        Self { name: name.to_owned(), what, counts: true, run: Box::new(run) }
+    }
+}
+
+/// All stages in order.
+fn stages(project: &Project) -> Result<Vec<Stage>> {
+    let mut stages = vec![
+        Stage::new("setup", "what building and testing need", |project| setup::run(project, &[Part::Build, Part::Vm])),
+        Stage::new("format", "cargo fmt --check", |project| run_command(project.cargo().args(["fmt", "--check"]))),
+        Stage::new("clippy", "lints, warnings are errors", clippy),
+        Stage::tests("unit", "tests that need no root", unit_tests),
+        Stage::new("build", "sentinel and sentinel-tests, release", build),
+        Stage::tests("host", "scenarios on this machine, fenced in", host_tests),
+    ];
+    for kernel in vm::kernel_names(project)? {
+        let options = vm::Options::of(&kernel, &["sentinel-tests", "vm"]);
+        stages.push(Stage::tests(&format!("vm-{kernel}"), "scenarios in a VM", move |project| {
+            vm_tests(project, &options)
+        }));
+    }
+    Ok(stages)
+}
+
+/// Runs every stage, or the one named `only` after those that it needs.
+pub(crate) fn run(project: &Project, only: Option<&str>) -> Result<ExitCode> {
+    let stages = stages(project)?;
+    let chosen = choose(&stages, only)?;
+    let mut total = Count::default();
+    let mut times = Vec::new();
+    let begin = Instant::now();
+    let mut failure = None;
+    for (number, stage) in chosen.iter().enumerate() {
+        println!("== stage {}/{} {}: {}", number + 1, chosen.len(), stage.name, stage.what);
+        let start = Instant::now();
+        let result = run_stage(stage, project, &mut total);
+        let seconds = start.elapsed().as_secs();
+        times.push(format!("{} {seconds} s", stage.name));
+        if let Err(error) = result {
+            println!("== stage {} FAILED after {seconds} s: {error:#}", stage.name);
+            failure = Some(stage.name.as_str());
+            break;
+        }
+        println!("== stage {} ok ({seconds} s)", stage.name);
+    }
+    println!("== times: {}; together {} s", times.join(", "), begin.elapsed().as_secs());
+    if failure.is_some() {
+        // A stage that failed without a failed test (a lint, a build) counts as one.
+        total.failed = total.failed.max(1);
+    }
+    println!("{} passed, {} failed", total.passed, total.failed);
+    Ok(if failure.is_none() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn run_stage(stage: &Stage, project: &Project, total: &mut Count) -> Result<()> {
+    let count = (stage.run)(project)?;
+    total.passed += count.passed;
+    total.failed += count.failed;
+    ensure!(count.failed == 0, "{} of {} tests failed", count.failed, count.passed + count.failed);
+    ensure!(!stage.counts || count.passed > 0, "not one test ran");
+    Ok(())
+}
+
+fn choose<'a>(stages: &'a [Stage], only: Option<&str>) -> Result<Vec<&'a Stage>> {
+    let Some(only) = only else { return Ok(stages.iter().collect()) };
+    if !stages.iter().any(|stage| stage.name == only) {
+        let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
+        bail!("no stage is named `{only}`; there are: {}", names.join(", "));
+    }
+    let runs_release = only == "host" || only.starts_with("vm-");
+    let wanted = |name: &str| name == only || name == "setup" || (name == "build" && runs_release);
+    Ok(stages.iter().filter(|stage| wanted(&stage.name)).collect())
+}
+
+fn clippy(project: &Project) -> Result<()> {
+    // The kernel programs are compiled for another target by another compiler, which `build` does with its warnings on.
+    let mut cargo = project.cargo();
+    cargo.args(["clippy", "--workspace", "--exclude", "sentinel-ebpf", "--all-targets", "--features", "xtask/geodata"]);
+    run_command(cargo.args(["--", "-D", "warnings"]))
+}
+
+fn unit_tests(project: &Project) -> Result<Count> {
+    counted(project.cargo().arg("test"), cargo_count)
+}
+
+fn build(project: &Project) -> Result<()> {
+    let args = ["build", "--release", "--package", "sentinel", "--package", "sentinel-tests"];
+    run_command(project.cargo().args(args))
+}
+
+fn host_tests(project: &Project) -> Result<Count> {
+    let tests = project.release("sentinel-tests");
+    counted(as_root(project, tests, "running the host scenarios")?.arg("host"), scenario_count)
+}
+
+fn vm_tests(project: &Project, options: &vm::Options) -> Result<Count> {
+    let mut count = Count::default();
+    let code = vm::stream(project, options, &mut |line| {
+        println!("{line}");
+        add(&mut count, scenario_count(line));
+    })?;
+    ensure!(code == 0 || count.failed > 0, "the scenarios in the VM ended with status {code} and no failed test");
+    Ok(count)
+}
+
+/// Runs a command whose output is shown line by line and counted.
+fn counted(command: &mut Command, count: fn(&str) -> Option<Count>) -> Result<Count> {
+    let line = line_of(command);
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("starting `{line}`"))?;
+    let mut total = Count::default();
+    for text in child.stdout.take().into_iter().flat_map(|pipe| BufReader::new(pipe).split(b'\n')) {
+        let text = String::from_utf8_lossy(&text?).into_owned();
+        println!("{text}");
+        add(&mut total, count(&text));
+    }
+    let status = child.wait()?;
+    ensure!(status.success() || total.failed > 0, "`{line}` failed ({status})");
+    Ok(total)
+}
+
+fn add(total: &mut Count, more: Option<Count>) {
+    let more = more.unwrap_or_default();
+    total.passed += more.passed;
+    total.failed += more.failed;
+}
+
+/// Reads `test result: ok. 12 passed; 0 failed; ...`.
+fn cargo_count(line: &str) -> Option<Count> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut parts = counts.split("; ");
+    let passed = parts.next()?.strip_suffix(" passed")?.parse().ok()?;
+    let failed = parts.next()?.strip_suffix(" failed")?.parse().ok()?;
+    Some(Count { passed, failed })
+}
+
+/// Reads `12 passed, 0 failed`, the last line of sentinel-tests.
+fn scenario_count(line: &str) -> Option<Count> {
+    let (passed, failed) = line.split_once(", ")?;
+    let passed = passed.strip_suffix(" passed")?.parse().ok()?;
+    let failed = failed.strip_suffix(" failed")?.parse().ok()?;
+    Some(Count { passed, failed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_from_both_programs() {
+        let line = "test result: FAILED. 12 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        assert_eq!(cargo_count(line), Some(Count { passed: 12, failed: 1 }));
+        assert_eq!(cargo_count("12 passed, 1 failed"), None);
+        assert_eq!(scenario_count("7 passed, 2 failed"), Some(Count { passed: 7, failed: 2 }));
+        assert_eq!(scenario_count("ok name (1.2 s)"), None);
+        assert_eq!(scenario_count(line), None);
+    }
+
+    #[test]
+    fn a_stage_without_tests_fails() {
+        let project = Project { root: "/".into(), target: "/".into() };
+        let none = Stage::tests("unit", "", |_| Ok(Count::default()));
+        assert!(run_stage(&none, &project, &mut Count::default()).is_err());
+        let one = Stage::tests("unit", "", |_| Ok(Count { passed: 1, failed: 0 }));
+        let mut total = Count::default();
+        assert!(run_stage(&one, &project, &mut total).is_ok());
+        assert_eq!(total, Count { passed: 1, failed: 0 });
+        let failing = Stage::tests("unit", "", |_| Ok(Count { passed: 1, failed: 1 }));
+        assert!(run_stage(&failing, &project, &mut total).is_err());
+        assert_eq!(total, Count { passed: 2, failed: 1 });
+    }
+}
