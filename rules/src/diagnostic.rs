@@ -166,10 +166,7 @@ mod tests {
     fn reads_like_a_compiler() {
         let text = "package a\n\tdeny if x\n";
         let shown = Diagnostic::at("p.rego", text, 2, 2, "no set").hint("write `deny contains`").to_string();
-        assert_eq!(
-            shown,
-            "p.rego:2:2: error: no set\n  2 | \tdeny if x\n    | \t^\n  hint: write `deny contains`"
-        );
+        assert_eq!(shown, "p.rego:2:2: error: no set\n  2 | \tdeny if x\n    | \t^\n  hint: write `deny contains`");
         assert_eq!(Diagnostic::file("d.json", "gone").to_string(), "d.json: error: gone");
     }
 

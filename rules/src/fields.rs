@@ -140,9 +140,13 @@ fn unknown_key(key: &str, known: &[&str]) -> Problem {
     }
 }
 
-/// The known word that is at most two edits away.
+/// The known word that is few edits away: one for short words, up to three for long ones.
 pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let limit = if word.chars().count() <= 4 { 1 } else { 2 };
+    let limit = match word.chars().count() {
+        0..=4 => 1,
+        5..=9 => 2,
+        _ => 3,
+    };
     known.iter().map(|k| (distance(word, k), *k)).filter(|(d, _)| *d <= limit).min().map(|(_, k)| k)
 }
 

@@ -1,8 +1,34 @@
-//! probe
+//! Sentinel: a runtime security monitor for Linux that enforces.
+//!
+//! This crate is the daemon and its command line. Only [`kernel`] names the BPF library; the engine, the country data
+//! and the alerts are crates of their own that do not know this one.
+#![deny(unsafe_code)]
+#![expect(unreachable_pub, reason = "a binary: modules say `pub` for what other modules use")]
+
+use std::process::ExitCode;
+
+mod alerting;
+mod canary;
+mod cli;
+mod clock;
+mod config;
+mod container;
+mod control;
+mod daemon;
+mod entry;
+mod event;
+mod guard;
+mod input;
+#[expect(unsafe_code, reason = "map keys as plain memory, ring descriptors, handles of cgroups")]
 mod kernel;
-fn main() -> anyhow::Result<()> {
-    let mut k = kernel::Kernel::load(&kernel::Options { enforce: false, scope: kernel::attach::Scope::Host, btf: "/sys/kernel/btf/vmlinux".into() })?;
-    k.attach()?;
-    for h in &k.hooks { println!("{} {} {:?}", h.hook.name, h.attached, h.reason); }
-    Ok(())
+mod pipeline;
+mod policy;
+mod process;
+mod report;
+mod standing;
+mod status;
+mod world;
+
+fn main() -> ExitCode {
+    cli::main()
 }

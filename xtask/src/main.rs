@@ -82,7 +82,7 @@ fn main() -> ExitCode {
 fn dispatch(verb: Verb) -> Result<ExitCode> {
     let project = Project::find()?;
     match verb {
-        Verb::Setup => setup::run(&project, &[Part::Build, Part::Vm])?,
+        Verb::Setup => setup::run(&project, &[Part::Build, Part::Lint, Part::Vm])?,
         Verb::Build { debug } => {
             build(&project, debug)?;
         }

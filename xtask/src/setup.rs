@@ -7,6 +7,8 @@
 mod apt;
 mod toolchain;
 
+pub(crate) use toolchain::{Kernel, kernel_toolchain};
+
 use anyhow::Result;
 
 use crate::project::Project;
@@ -16,6 +18,8 @@ use crate::project::Project;
 pub(crate) enum Part {
     /// What `cargo xtask build` needs.
     Build,
+    /// What linting the kernel programs needs besides.
+    Lint,
     /// What booting the VM needs besides.
     Vm,
 }
@@ -24,6 +28,9 @@ pub(crate) enum Part {
 pub(crate) fn run(project: &Project, parts: &[Part]) -> Result<()> {
     if parts.contains(&Part::Build) {
         toolchain::set_up(project)?;
+    }
+    if parts.contains(&Part::Lint) {
+        toolchain::set_up_lints(project)?;
     }
     if parts.contains(&Part::Vm) {
         apt::set_up(project, &VM_PACKAGES, "testing in a VM")?;

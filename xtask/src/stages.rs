@@ -48,15 +48,19 @@ impl Stage {
 /// All stages in order.
 fn stages(project: &Project) -> Result<Vec<Stage>> {
     let mut stages = vec![
-        Stage::new("setup", "what building and testing need", |project| setup::run(project, &[Part::Build, Part::Vm])),
+        Stage::new("setup", "what building and testing need", |project| {
+            setup::run(project, &[Part::Build, Part::Lint, Part::Vm])
+        }),
         Stage::new("format", "cargo fmt --check", |project| run_command(project.cargo().args(["fmt", "--check"]))),
         Stage::new("clippy", "lints, warnings are errors", clippy),
+        Stage::new("clippy-kernel", "the same for the kernel programs", clippy_kernel),
         Stage::tests("unit", "tests that need no root", unit_tests),
         Stage::new("build", "sentinel and sentinel-tests, release", build),
         Stage::tests("host", "scenarios on this machine, fenced in", host_tests),
     ];
     for kernel in vm::kernel_names(project)? {
-        let options = vm::Options::of(&kernel, &["sentinel-tests", "vm"]);
+        let mut options = vm::Options::of(&kernel, &["sentinel-tests", "vm"]);
+        options.timeout = 1500;
         stages.push(Stage::tests(&format!("vm-{kernel}"), "scenarios in a VM", move |project| {
             vm_tests(project, &options)
         }));
@@ -115,9 +119,28 @@ fn choose<'a>(stages: &'a [Stage], only: Option<&str>) -> Result<Vec<&'a Stage>>
 }
 
 fn clippy(project: &Project) -> Result<()> {
-    // The kernel programs are compiled for another target by another compiler, which `build` does with its warnings on.
     let mut cargo = project.cargo();
     cargo.args(["clippy", "--workspace", "--exclude", "sentinel-ebpf", "--all-targets", "--features", "xtask/geodata"]);
+    run_command(cargo.args(["--", "-D", "warnings"]))
+}
+
+/// The kernel programs are compiled for another target by another compiler; see `sentinel/build.rs`.
+fn clippy_kernel(project: &Project) -> Result<()> {
+    let kernel = setup::kernel_toolchain(project);
+    let name = match kernel {
+        setup::Kernel::Debian => "debian",
+        setup::Kernel::Nightly => "nightly",
+    };
+    let mut cargo = project.command("rustup");
+    cargo.args(["run", name, "cargo", "clippy", "--package", "sentinel-ebpf", "--bins"]);
+    cargo.args(["--target", "bpfel-unknown-none"]);
+    if kernel == setup::Kernel::Nightly {
+        cargo.args(["-Z", "build-std=core"]);
+    }
+    cargo.arg("--target-dir").arg(project.target.join("clippy-kernel"));
+    // What aya-build passes for the architecture whose registers the programs read.
+    let arch = format!("--cfg=bpf_target_arch=\"{}\"", std::env::consts::ARCH);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", arch).env_remove("CARGO");
     run_command(cargo.args(["--", "-D", "warnings"]))
 }
 

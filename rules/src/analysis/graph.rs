@@ -45,8 +45,20 @@ pub(crate) struct Look {
     pub(crate) input: BTreeSet<Vec<String>>,
     /// Functions that are no rules: name, line, column.
     pub(crate) builtins: Vec<(String, u32, u32)>,
+    /// References to what is no rule: variables and data.
+    pub(crate) unknown: Vec<Unknown>,
     /// Deepest nesting of its expressions.
     pub(crate) depth: usize,
+}
+
+/// A reference to what is no rule.
+#[derive(Debug)]
+pub(crate) struct Unknown {
+    pub(crate) path: Path,
+    /// Whether a variable can get its value here.
+    pub(crate) gives: bool,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
 }
 
 /// Every rule of a load and the references between them.
@@ -106,11 +118,17 @@ impl Graph {
     pub(crate) fn look(&self, rule: &Rule, names: &Names) -> Look {
         let mut look = Look::default();
         look.depth = walk_rule(rule, names, &mut |item| match item {
-            Item::Ref(path) if path.root == Root::Input => {
+            Item::Ref(path, ..) if path.root == Root::Input => {
                 look.input.insert(path.parts.into_iter().map(display_part).collect());
             }
-            Item::Ref(path) => look.edges.extend(self.targets(&path)),
-            Item::Call(path, name, span) => {
+            Item::Ref(path, span, gives) => {
+                let targets = self.targets(&path);
+                if targets.is_empty() {
+                    look.unknown.push(Unknown { path, gives, line: span.line, column: span.col });
+                }
+                look.edges.extend(targets);
+            }
+            Item::Call(path, name, span, _) => {
                 let targets = path.map(|path| self.targets(&path)).unwrap_or_default();
                 if targets.is_empty() {
                     look.builtins.push((name, span.line, span.col));

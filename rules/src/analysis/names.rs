@@ -30,6 +30,8 @@ pub(crate) enum Root {
 pub(crate) struct Path {
     pub(crate) root: Root,
     pub(crate) parts: Vec<Part>,
+    /// It starts with a bare name: a rule of the package, or else a variable.
+    pub(crate) bare: bool,
 }
 
 impl Path {
@@ -83,18 +85,20 @@ impl Names {
         if locals.contains(name) {
             return Resolved::Local(name.to_owned(), steps);
         }
+        let mut bare = false;
         let (root, mut parts) = match (name, self.imports.get(name)) {
             (_, Some((root, parts))) => (*root, parts.clone()),
             ("input", None) => (Root::Input, Vec::new()),
             ("data", None) => (Root::Data, Vec::new()),
             ("_", None) => return Resolved::Other,
             (_, None) => {
+                bare = true;
                 let package = self.package.iter().cloned().chain([name.to_owned()]);
                 (Root::Data, package.map(Part::Name).collect())
             }
         };
         parts.append(&mut steps);
-        Resolved::Path(Path { root, parts })
+        Resolved::Path(Path { root, parts, bare })
     }
 }
 

@@ -3,17 +3,17 @@
 //! Scopes are followed as written: a name is local from the statement that declares it on. The walk also
 //! measures how deep the expressions nest, since the engines recurse over them.
 
-use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Query, Rule, RuleAssign, RuleHead, Span};
+use regorus::unstable::{AssignOp, BUILTINS, Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleAssign, RuleHead, Span};
 
 use crate::analysis::names::{Locals, Names, Path, Resolved};
 
 /// Something a rule refers to.
 #[derive(Debug)]
 pub(crate) enum Item<'a> {
-    /// A document or rule.
-    Ref(Path),
-    /// A function, by its path if it is a rule, and as written.
-    Call(Option<Path>, String, &'a Span),
+    /// A document or rule; or a variable, and whether this use can give it its value.
+    Ref(Path, &'a Span, bool),
+    /// A function, by its path if it is a rule, and as written; with its arguments.
+    Call(Option<Path>, String, &'a Span, &'a [Ref<Expr>]),
 }
 
 /// The head's expressions, whatever its form.
@@ -28,9 +28,7 @@ pub(crate) struct Head<'a> {
 impl<'a> Head<'a> {
     pub(crate) fn of(head: &'a RuleHead) -> Head<'a> {
         match head {
-            RuleHead::Compr { refr, assign, .. } => {
-                Head { refr, args: Vec::new(), key: None, assign: assign.as_ref() }
-            }
+            RuleHead::Compr { refr, assign, .. } => Head { refr, args: Vec::new(), key: None, assign: assign.as_ref() },
             RuleHead::Set { refr, key, .. } => {
                 Head { refr, args: Vec::new(), key: key.as_ref().map(AsRef::as_ref), assign: None }
             }
@@ -138,7 +136,7 @@ impl Walk<'_, '_> {
             | Expr::Number { .. }
             | Expr::Bool { .. }
             | Expr::Null { .. } => {}
-            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => self.reference(expr),
+            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => self.reference(expr, false),
             Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| self.expr(item)),
             Expr::Object { fields, .. } => {
                 for (_, key, value) in fields {
@@ -153,18 +151,20 @@ impl Walk<'_, '_> {
                 walk.expr(key);
                 walk.expr(value);
             }),
-            Expr::Call { fcn, params, .. } => self.call(fcn, params.iter().map(AsRef::as_ref)),
+            Expr::Call { fcn, params, .. } => self.call(fcn, params),
             Expr::UnaryExpr { expr, .. } => self.expr(expr),
             Expr::BinExpr { lhs, rhs, .. } | Expr::BoolExpr { lhs, rhs, .. } | Expr::ArithExpr { lhs, rhs, .. } => {
                 self.expr(lhs);
                 self.expr(rhs);
             }
-            Expr::AssignExpr { op, lhs, rhs, .. } => {
+            Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, .. } => {
                 self.expr(rhs);
-                if *op == AssignOp::ColEq {
-                    self.locals.declare_pattern(lhs);
-                }
+                self.locals.declare_pattern(lhs);
                 self.expr(lhs);
+            }
+            Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => {
+                self.pattern(rhs);
+                self.pattern(lhs);
             }
             Expr::Membership { key, value, collection, .. } => {
                 key.iter().chain([value, collection]).for_each(|part| self.expr(part));
@@ -172,18 +172,43 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn call<'e>(&mut self, fcn: &Expr, params: impl Iterator<Item = &'e Expr>) {
+    fn call(&mut self, fcn: &Expr, params: &[Ref<Expr>]) {
         let path = match self.names.resolve(fcn, &self.locals) {
             Resolved::Path(path) => Some(path),
             Resolved::Local(..) | Resolved::Other => None,
         };
-        (self.sink)(Item::Call(path, fcn.span().text().to_owned(), fcn.span()));
-        params.for_each(|param| self.expr(param));
+        let name = fcn.span().text().to_owned();
+        // One argument more than the function takes is where its result goes.
+        let inputs = BUILTINS.get(name.as_str()).map_or(usize::MAX, |(_, count)| usize::from(*count));
+        let user = path.as_ref().is_some_and(|_| inputs == usize::MAX);
+        (self.sink)(Item::Call(path, name, fcn.span(), params));
+        for (index, param) in params.iter().enumerate() {
+            if index >= inputs || (user && index > 0 && index + 1 == params.len()) {
+                self.pattern(param);
+            } else {
+                self.expr(param);
+            }
+        }
     }
 
-    fn reference(&mut self, expr: &Expr) {
+    /// Walks an expression that can give its variables their values.
+    fn pattern(&mut self, pattern: &Expr) {
+        match pattern {
+            Expr::Var { .. } => self.reference(pattern, true),
+            Expr::Array { items, .. } => items.iter().for_each(|item| self.pattern(item)),
+            Expr::Object { fields, .. } => {
+                for (_, key, value) in fields {
+                    self.expr(key);
+                    self.pattern(value);
+                }
+            }
+            other => self.expr(other),
+        }
+    }
+
+    fn reference(&mut self, expr: &Expr, gives: bool) {
         if let Resolved::Path(path) = self.names.resolve(expr, &self.locals) {
-            (self.sink)(Item::Ref(path));
+            (self.sink)(Item::Ref(path, expr.span(), gives));
         }
         self.brackets(expr);
     }
@@ -195,7 +220,7 @@ impl Walk<'_, '_> {
             match current {
                 Expr::RefDot { refr, .. } => current = refr,
                 Expr::RefBrack { refr, index, .. } => {
-                    self.expr(index);
+                    self.pattern(index);
                     current = refr;
                 }
                 Expr::Var { .. } => return,

@@ -9,6 +9,7 @@ use crate::analysis::corpus::Corpus;
 use crate::analysis::graph::Node;
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::fields::nearest;
+use crate::load::calls;
 use crate::load::parse::MAX_DEPTH;
 
 /// Deepest sum of nesting along a chain of rules that refer to each other. The engines recurse along it; this
@@ -44,6 +45,7 @@ pub(super) fn run(corpus: &Corpus, findings: &mut Findings) -> bool {
     for node in &corpus.graph.nodes {
         check_builtins(corpus, node, findings);
     }
+    calls::check(corpus, findings);
     safe
 }
 

@@ -69,7 +69,7 @@ pub(super) fn engine(
 }
 
 /// The modules a package needs: its own, and those of every rule its definitions reach.
-fn needed(corpus: &Corpus, found: &[&Found]) -> BTreeSet<usize> {
+pub(super) fn needed(corpus: &Corpus, found: &[&Found]) -> BTreeSet<usize> {
     let edges = found.iter().flat_map(|found| {
         let source = &corpus.modules[found.at.0];
         corpus.graph.look(corpus.rule(found.at), &source.names).edges
@@ -115,17 +115,36 @@ pub(super) fn locate(corpus: &Corpus, found: &[&Found], error: &str) -> Diagnost
     finding
 }
 
-/// Compiles one definition for the machine, or says why it cannot be.
-pub(super) fn program(package: &Package, path: &str) -> Result<Arc<Program>, String> {
-    let compiled = Compiler::compile_from_policy(&package.policy, &[path]);
+/// Compiles one rule for the machine, or says why it cannot be.
+pub(super) fn program(policy: &CompiledPolicy, path: &str) -> Result<Arc<Program>, String> {
+    let compiled = Compiler::compile_from_policy(policy, &[path]);
     let compiled = compiled.map_err(|error| parse::message(&error.error.to_string()))?;
-    let mut program = Arc::unwrap_or_clone(compiled);
-    program.sources = Vec::new();
-    program.instruction_spans = Vec::new();
-    if program.has_host_await {
+    if compiled.has_host_await {
         return Err("it asks the host for a value".to_owned());
     }
+    let mut program = Arc::unwrap_or_clone(compiled);
+    strip(&mut program);
     Ok(Arc::new(program))
+}
+
+/// Drops what only debugging needs. The machine copies a rule's description at every call, so names and
+/// empty tables in it would cost an allocation each.
+fn strip(program: &mut Program) {
+    program.sources = Vec::new();
+    program.instruction_spans = Vec::new();
+    for rule in &mut program.rule_infos {
+        rule.name = String::new();
+        if let Some(function) = &mut rule.function_info {
+            function.param_names = Vec::new();
+        }
+        // A missing entry of these tables means the same as `None` and `false`.
+        if rule.destructuring_blocks.iter().all(Option::is_none) {
+            rule.destructuring_blocks = Vec::new();
+        }
+        if rule.else_bodies.iter().flatten().all(|is_else| !is_else) {
+            rule.else_bodies = Vec::new();
+        }
+    }
 }
 
 /// Whether data and rules fill the same place, which the machine refuses.

@@ -102,7 +102,8 @@ impl Tree {
     }
 
     fn build(self) -> Value {
-        let fields = self.children.into_iter().map(|(key, (tree, leaf, _))| (key, leaf.unwrap_or_else(|| tree.build())));
+        let fields =
+            self.children.into_iter().map(|(key, (tree, leaf, _))| (key, leaf.unwrap_or_else(|| tree.build())));
         Value::from(fields.collect::<std::collections::BTreeMap<_, _>>())
     }
 }
@@ -136,7 +137,8 @@ mod tests {
 
     #[test]
     fn bad_documents_have_a_place() {
-        let (_, findings) = texts(&[("a.json", "{\n\"x\": }"), ("b.json", "[1]"), ("c.yaml", "a: [\n"), ("d.json", "")]);
+        let (_, findings) =
+            texts(&[("a.json", "{\n\"x\": }"), ("b.json", "[1]"), ("c.yaml", "a: [\n"), ("d.json", "")]);
         assert_eq!(findings.errors.len(), 4, "{:?}", findings.errors);
         assert_eq!((findings.errors[0].line, findings.errors[0].file.as_str()), (2, "a.json"));
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100), "]".repeat(100));

@@ -321,9 +321,7 @@ fn read_techniques(value: &Value) -> Result<Vec<Technique>, Problem> {
 /// Related resources are texts, or mappings with `ref` and `description`.
 fn read_related(fields: &Fields<'_>) -> Result<Vec<String>, Problem> {
     let read = |item: &Value| match item {
-        Value::Object(object) => {
-            Fields::new(object, &["ref", "description"])?.required_text("ref").map(str::to_owned)
-        }
+        Value::Object(object) => Fields::new(object, &["ref", "description"])?.required_text("ref").map(str::to_owned),
         other => text("related_resources", other).map(str::to_owned),
     };
     fields.list("related_resources").into_iter().map(read).collect()

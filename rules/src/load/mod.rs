@@ -4,17 +4,20 @@
 //! definitions, compilation by package, standing rules. A later step runs only where the earlier ones make it
 //! safe. All of it happens on a thread with a large stack, since regorus recurses over what it is given.
 
+mod calls;
 mod checks;
 pub(crate) mod compile;
 pub(crate) mod data;
 mod definitions;
 pub(crate) mod files;
+mod groups;
 mod guard;
 mod literals;
 mod metadata;
 pub(crate) mod parse;
 mod shipped;
 mod standing;
+mod undefined;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +39,7 @@ use crate::policies::{LoadOptions, Policies, RuleInfo};
 use crate::standing::StandingEntry;
 use crate::vocabulary::{Engine, Severity, Verb};
 
+pub(crate) use groups::Group;
 pub(crate) use shipped::{shipped_policies, shipped_tests};
 
 /// Stack of the thread that loads; reserved, not used, unless a policy is deep.
@@ -43,11 +47,13 @@ const STACK: usize = 256 << 20;
 
 /// How one definition is evaluated.
 #[derive(Debug, Clone)]
-pub(crate) enum Entry {
-    /// By a program of its own.
-    Program(Arc<Program>),
-    /// By the interpreter of its package: place in [`Code::engines`], and path of the rule.
-    Interpreter(usize, String),
+pub(crate) struct Entry {
+    /// Its program; without one it runs in the interpreter.
+    pub(crate) program: Option<Arc<Program>>,
+    /// Its package's engine: place in [`Code::engines`].
+    pub(crate) engine: usize,
+    /// Path of the rule in that engine.
+    pub(crate) path: String,
 }
 
 /// Everything an evaluator needs.
@@ -55,6 +61,8 @@ pub(crate) enum Entry {
 pub(crate) struct Code {
     /// For each rule.
     pub(crate) entries: Vec<Entry>,
+    /// Programs for many rules at once; a rule may be in several, for different kinds.
+    pub(crate) groups: Vec<Group>,
     pub(crate) engines: Vec<regorus::Engine>,
     pub(crate) data: Value,
 }
@@ -108,8 +116,8 @@ struct Checked {
 }
 
 /// Parses and checks texts as [`load`] does, up to where code would be made.
-pub(crate) fn check_all(texts: &[Text], findings: &mut Findings) -> Corpus {
-    let checked = check(texts, findings);
+pub(crate) fn check_all(texts: &[Text], data: &Value, findings: &mut Findings) -> Corpus {
+    let checked = check(texts, data, findings);
     definitions::find(&checked.corpus, findings);
     checked.corpus
 }
@@ -120,7 +128,7 @@ pub(crate) fn whole_engine(corpus: &Corpus, data: &Value, findings: &mut Finding
     engine.map_err(|error| findings.error(compile::locate(corpus, &[], &error))).ok()
 }
 
-fn check(texts: &[Text], findings: &mut Findings) -> Checked {
+fn check(texts: &[Text], data: &Value, findings: &mut Findings) -> Checked {
     let mut modules = Vec::new();
     let mut annotations = Annotations::default();
     for text in texts {
@@ -134,6 +142,7 @@ fn check(texts: &[Text], findings: &mut Findings) -> Checked {
     }
     let corpus = Corpus::new(modules);
     let safe = checks::run(&corpus, findings);
+    undefined::check(&corpus, data, findings);
     Checked { corpus, annotations, safe }
 }
 
@@ -143,7 +152,7 @@ fn build(mut texts: Vec<Text>, data_texts: Vec<Text>, mut findings: Findings) ->
     let sha256 = digest(&texts, &data_texts);
     let mut files: Vec<String> = texts.iter().chain(&data_texts).map(|text| text.file.clone()).collect();
     files.sort();
-    let checked = check(&texts, &mut findings);
+    let checked = check(&texts, &data, &mut findings);
     let found = definitions::find(&checked.corpus, &mut findings);
     let mut builder = Builder {
         checked: &checked,
@@ -165,7 +174,10 @@ fn build(mut texts: Vec<Text>, data_texts: Vec<Text>, mut findings: Findings) ->
     let Builder { rules, standing, entries, engines, data, findings, .. } = builder;
     let notices = findings.into_failure()?;
     // Without errors every definition was compiled.
-    let code = Code { entries: entries.into_iter().flatten().collect(), engines, data };
+    let entries: Vec<Entry> = entries.into_iter().flatten().collect();
+    let compiled = |rule: usize| entries.get(rule).is_some_and(|entry| entry.program.is_some());
+    let groups = groups::build(&checked.corpus, packages.values(), &rules, compiled, &data);
+    let code = Code { entries, groups, engines, data };
     let packages = packages.into_keys().collect();
     Ok(Policies { rules, standing, notices, sha256, files, packages, code })
 }
@@ -292,13 +304,13 @@ impl Builder<'_> {
 
     fn event_rule(&mut self, found: &Found, package: &Package) {
         let path = compile::entry_path(&self.checked.corpus, Some(found));
-        let entry = match compile::program(package, &path) {
+        let program = match compile::program(&package.policy, &path) {
             Ok(program) => {
                 if let Err(error) = compile::check_data(&program, &self.data) {
                     let finding = self.at(found, format!("data and rules define the same document: {error}"));
                     self.findings.error(finding.hint("rename one of them"));
                 }
-                Entry::Program(program)
+                Some(program)
             }
             Err(reason) => {
                 let message = format!("`{}` runs in the interpreter, which is slower: {reason}", found.role.name());
@@ -306,9 +318,10 @@ impl Builder<'_> {
                 if let Some(rule) = found.rule.and_then(|rule| self.rules.get_mut(rule)) {
                     rule.engine = Engine::Interpreter { reason };
                 }
-                Entry::Interpreter(self.engines.len(), path)
+                None
             }
         };
+        let entry = Entry { program, engine: self.engines.len(), path };
         if let Some(slot) = found.rule.and_then(|rule| self.entries.get_mut(rule)) {
             *slot = Some(entry);
         }

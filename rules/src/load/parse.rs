@@ -28,7 +28,8 @@ pub(crate) struct Text {
 
 /// Parses one module.
 pub(super) fn parse(input: &Text) -> Result<(Source, Tokens), Box<Diagnostic>> {
-    let refuse = |line, column, message: String| Box::new(Diagnostic::at(&input.file, &input.text, line, column, message));
+    let refuse =
+        |line, column, message: String| Box::new(Diagnostic::at(&input.file, &input.text, line, column, message));
     let from_regorus = |error: String| Box::new(finding(&input.file, &input.text, &error));
     if let Some(at) = input.text.find('\0') {
         let line = input.text[..at].matches('\n').count() + 1;
@@ -40,7 +41,8 @@ pub(super) fn parse(input: &Text) -> Result<(Source, Tokens), Box<Diagnostic>> {
     let tokens = guard::check(&source, MAX_COLUMN).map_err(|refused| match refused {
         Refused::Lexer(error) => from_regorus(error),
         Refused::Chain(line, column) => {
-            let finding = refuse(line, column, "the expression is too long or nests too deep to be read safely".to_owned());
+            let finding =
+                refuse(line, column, "the expression is too long or nests too deep to be read safely".to_owned());
             Box::new(finding.hint("split it: give parts of it names, or put the values into a set"))
         }
     })?;
@@ -120,7 +122,10 @@ mod tests {
         assert_eq!(error.line, 2);
         assert!(error.hint.contains("# rego: v0"), "{error}");
         assert_eq!(failure("package a\nx := \"\0\"").line, 2);
-        assert_eq!(failure("").message, "Missing package declaration.".replace("Missing", "expecting `package` Missing"));
+        assert_eq!(
+            failure("").message,
+            "Missing package declaration.".replace("Missing", "expecting `package` Missing")
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use regorus::Value;
 use regorus::value::Object;
 
-use crate::fields::{Fields, Problem, items, text, type_name, whole_number, word};
+use crate::fields::{Fields, Problem, text, type_name, whole_number, word};
 use crate::member::read_id;
 use crate::standing::values;
 use crate::standing::{
@@ -146,18 +146,23 @@ fn container(text: &str) -> Result<String, Problem> {
     if text.trim().is_empty() { Err(Problem::new("\"containers\" has an empty name")) } else { Ok(text.to_owned()) }
 }
 
-fn collect<T>(fields: &Fields<'_>, key: &str, read: impl Fn(&str) -> Result<T, Problem>) -> Result<Vec<T>, Problem> {
+/// The items of a list. An empty one is refused: it would ask nothing, and was probably meant to be filled.
+fn listed<'a>(fields: &Fields<'a>, key: &str) -> Result<Vec<&'a Value>, Problem> {
     let list = fields.list(key);
-    if fields.get(key).is_some_and(|value| items(value).is_some()) && list.is_empty() {
+    if list.is_empty() && fields.get(key).is_some() {
         return Err(Problem::new(format!("\"{key}\" is empty")).hint(format!("leave \"{key}\" out to ask nothing")));
     }
-    list.into_iter().map(|item| read(text(key, item)?)).collect()
+    Ok(list)
+}
+
+fn collect<T>(fields: &Fields<'_>, key: &str, read: impl Fn(&str) -> Result<T, Problem>) -> Result<Vec<T>, Problem> {
+    listed(fields, key)?.into_iter().map(|item| read(text(key, item)?)).collect()
 }
 
 fn numbers<T: TryFrom<u64>>(fields: &Fields<'_>, key: &str, max: u64) -> Result<Vec<T>, Problem> {
     let out_of_range = || Problem::new(format!("\"{key}\" holds a number that is too large"));
     let read = |item| T::try_from(whole_number(key, item, max)?).map_err(|_| out_of_range());
-    fields.list(key).into_iter().map(read).collect()
+    listed(fields, key)?.into_iter().map(read).collect()
 }
 
 fn read_exemption(template: &StandingEntry, object: &Object) -> Read {

@@ -90,7 +90,9 @@ impl TestReport {
         let sum = |count: fn(&FileCoverage) -> usize| self.coverage.iter().map(count).sum::<usize>();
         let (covered, not) = (sum(|file| file.covered.len()), sum(|file| file.not_covered.len()));
         let all = covered + not;
-        (all > 0).then(|| 100.0 * f64::from(u32::try_from(covered).unwrap_or(0)) / f64::from(u32::try_from(all).unwrap_or(1)))
+        (all > 0).then(|| {
+            100.0 * f64::from(u32::try_from(covered).unwrap_or(0)) / f64::from(u32::try_from(all).unwrap_or(1))
+        })
     }
 }
 
@@ -112,7 +114,7 @@ pub fn run(options: &TestOptions) -> Result<TestReport, LoadErrors> {
     let data = load::read_data(&options.data, &mut findings);
     load::on_large_stack(move || {
         let data = load::data::merge(&data, &mut findings);
-        let corpus = load::check_all(&texts, &mut findings);
+        let corpus = load::check_all(&texts, &data, &mut findings);
         let engine = load::whole_engine(&corpus, &data, &mut findings);
         findings.into_failure()?;
         Ok(engine.map(|engine| Runner { engine, corpus: &corpus }.run(options)).unwrap_or_default())

@@ -61,10 +61,16 @@ pub fn probe() -> Result<Features, FeatureError> {
         return Err(FeatureError::PidNamespace);
     }
     Ok(Features {
-        cgroup2: mount_point("cgroup2").ok_or(FeatureError::NoCgroup2)?,
+        cgroup2: cgroup2_mount().ok_or(FeatureError::NoCgroup2)?,
         lsm: fs::read_to_string("/sys/kernel/security/lsm").ok().map(|list| list.trim().to_owned()),
         forwards: forwards(),
     })
+}
+
+/// Where the cgroup v2 hierarchy is mounted, if it is.
+#[must_use]
+pub fn cgroup2_mount() -> Option<PathBuf> {
+    mount_point("cgroup2")
 }
 
 /// First mount point of a file system type.

@@ -44,7 +44,7 @@ impl Family {
 }
 
 /// One row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hook {
     /// Number in counters and events.
     pub id: u32,

@@ -14,9 +14,10 @@ use thiserror::Error;
 
 pub mod attach;
 mod btf;
+pub mod cgroup;
 pub mod features;
 pub mod hooks;
-mod offsets;
+pub mod offsets;
 pub mod ring;
 pub mod stats;
 mod tracefs;
@@ -147,6 +148,33 @@ impl Kernel {
             state.attached = true;
         }
         Ok(())
+    }
+
+    /// Takes the rings out. Must run inside the event loop.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if they are missing or taken already.
+    pub fn rings(&mut self) -> Result<ring::Rings, KernelError> {
+        ring::Rings::new(&mut self.ebpf)
+    }
+
+    /// Takes the counters out.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if they are missing or taken already.
+    pub fn stats(&mut self) -> Result<stats::Stats, KernelError> {
+        stats::Stats::new(&mut self.ebpf)
+    }
+
+    /// Takes the verdict maps out, for their only writer.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if they are missing or taken already.
+    pub fn verdicts(&mut self) -> Result<verdicts::Verdicts, KernelError> {
+        verdicts::Verdicts::new(&mut self.ebpf)
     }
 
     /// Whether the scope is one cgroup.

@@ -26,30 +26,62 @@ const OTHER_PACKAGES: [Package; 2] = [
     Package { name: "libc6-dev", why: "the C library to link with" },
 ];
 
+const DEBIAN_LINTS: [Package; 1] = [Package { name: "rust-web-clippy", why: "lints the kernel programs" }];
+
 const LINKER_VERSION: &str = "0.13.0";
 const LLVM: &str = "22";
+
+/// Which compiler builds the kernel programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    /// Debian's, a release with a compiled core library.
+    Debian,
+    /// Rustup's nightly, which compiles the core library from its source.
+    Nightly,
+}
+
+/// The one this system offers.
+pub(crate) fn kernel_toolchain(project: &Project) -> Kernel {
+    let core = "libstd-rust-web-dev-bpf";
+    let debian = apt::available() && (apt::is_installed(core) || apt::can_have(project, core));
+    if debian { Kernel::Debian } else { Kernel::Nightly }
+}
 
 /// Sets up whichever way this system offers.
 pub(crate) fn set_up(project: &Project) -> Result<()> {
     let rustup = find_program("rustup").context(
         "building needs rustup, which selects the compiler for the kernel programs: install it from https://rustup.rs",
     )?;
-    let core = "libstd-rust-web-dev-bpf";
-    if apt::available() && (apt::is_installed(core) || apt::can_have(project, core)) {
+    if kernel_toolchain(project) == Kernel::Debian {
         apt::set_up(project, &DEBIAN_PACKAGES, "building")?;
         link_toolchain(project)?;
         return install_linker(project, Some(LLVM));
     }
     apt::set_up(project, &OTHER_PACKAGES, "building")?;
-    let why = "nightly compiler and library source for the kernel programs";
-    let list = output(Command::new(&rustup).args(["component", "list", "--toolchain", "nightly", "--installed"]));
-    let there = list.is_ok_and(|list| list.lines().any(|line| line.starts_with("rust-src")));
-    report("nightly, rust-src", why, if there { "already there" } else { "installing" });
-    if !there {
-        let args = ["toolchain", "install", "nightly", "--profile", "minimal", "--component", "rust-src"];
-        run(project.command(&rustup).args(args)).context("fetching the nightly toolchain")?;
-    }
+    let args = ["toolchain", "install", "nightly", "--profile", "minimal", "--component", "rust-src"];
+    let mut install = project.command(&rustup);
+    nightly_component("rust-src", "nightly compiler and library source", install.args(args))?;
     install_linker(project, None)
+}
+
+/// Sets up the lints for the kernel programs, behind [`set_up`].
+pub(crate) fn set_up_lints(project: &Project) -> Result<()> {
+    match kernel_toolchain(project) {
+        Kernel::Debian => apt::set_up(project, &DEBIAN_LINTS, "linting"),
+        Kernel::Nightly => {
+            let mut add = project.command("rustup");
+            add.args(["component", "add", "clippy", "--toolchain", "nightly"]);
+            nightly_component("clippy", "lints the kernel programs", &mut add)
+        }
+    }
+}
+
+/// Runs `install` unless nightly has the component.
+fn nightly_component(component: &str, why: &str, install: &mut Command) -> Result<()> {
+    let list = output(Command::new("rustup").args(["component", "list", "--toolchain", "nightly", "--installed"]));
+    let there = list.is_ok_and(|list| list.lines().any(|line| line.starts_with(component)));
+    report(&format!("nightly, {component}"), why, if there { "already there" } else { "installing" });
+    if there { Ok(()) } else { run(install).context("fetching from rustup's server") }
 }
 
 /// Makes apt's compiler a rustup toolchain named `debian`.

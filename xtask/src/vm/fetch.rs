@@ -71,7 +71,8 @@ fn unpacked(project: &Project, name: &str, package: &str, suite: &str, family: &
         fs::remove_dir_all(&building).with_context(|| format!("removing {}", building.display()))?;
     }
     fs::create_dir(&building).with_context(|| format!("making {}", building.display()))?;
-    fetch(&cache, package, suite, family, &building).with_context(|| format!("fetching {package} from Debian {suite}"))?;
+    fetch(&cache, package, suite, family, &building)
+        .with_context(|| format!("fetching {package} from Debian {suite}"))?;
     fs::rename(&building, &dir).with_context(|| format!("moving {} to its place", building.display()))?;
     Ok(dir)
 }

@@ -1,0 +1,261 @@
+//! Makes alerts out of findings and hands them to the sinks.
+
+use std::sync::Arc;
+
+use alerts::{
+    Action, AlertParts, DecidedIn, Effect, EntryWritten, Geo, GeoDatabase, RuleHit, Sequencer, SinkSet, to_ecs_line,
+};
+use rules::Decision;
+use sentinel_common::{event::Verdict, verdict::origin};
+
+use crate::{
+    clock,
+    config::Mode,
+    event::Common,
+    input::Input,
+    world::{Rule, World},
+};
+
+/// What the country data says of a destination.
+#[derive(Debug, Clone)]
+pub struct GeoFact {
+    /// ISO 3166-1 code.
+    pub country: Option<String>,
+    /// Matched prefix.
+    pub prefix: String,
+    /// Whether the database knows nothing of it.
+    pub unknown: bool,
+}
+
+/// Everything about one event that an alert needs.
+#[derive(Debug)]
+pub struct Finding {
+    /// What the rules saw.
+    pub input: Input,
+    /// The kernel's verdict.
+    pub verdict: Verdict,
+    /// The rule behind it.
+    pub kernel_rule: Option<Arc<Rule>>,
+    /// Decisions of event rules.
+    pub decisions: Vec<(Decision, Arc<Rule>)>,
+    /// A `deny` that is not carried out, because of the mode.
+    pub would_block: bool,
+    /// Scope and expiry (boot clock) of the entry written.
+    pub entry_written: Option<(String, u64)>,
+    /// Country of the destination.
+    pub geo: Option<GeoFact>,
+    /// A built-in reason for an alert.
+    pub note: Option<&'static str>,
+    hook: &'static str,
+    mode: Mode,
+}
+
+impl Finding {
+    /// A finding without decisions.
+    #[must_use]
+    pub fn new(common: &Common, verdict: Verdict, input: Input, enforcing: bool) -> Self {
+        Self {
+            input,
+            verdict,
+            kernel_rule: None,
+            decisions: Vec::new(),
+            would_block: false,
+            entry_written: None,
+            geo: None,
+            note: None,
+            hook: common.hook.name,
+            mode: if enforcing { Mode::Enforce } else { Mode::Monitor },
+        }
+    }
+
+    /// Whether it is worth an alert.
+    #[must_use]
+    pub fn matters(&self) -> bool {
+        self.kernel_rule.is_some() || !self.decisions.is_empty() || self.note.is_some()
+    }
+
+    fn exempt(&self) -> bool {
+        self.verdict.rule != 0 && self.verdict.origin == origin::EXEMPTION
+    }
+
+    fn effect(&self) -> Effect {
+        if self.verdict.refused == 1 {
+            Effect::Refused
+        } else if self.exempt() {
+            Effect::Passed
+        } else if self.kernel_rule.is_some() || self.would_block {
+            Effect::WouldBlock
+        } else {
+            Effect::Passed
+        }
+    }
+
+    fn decision(&self) -> alerts::Decision {
+        if self.exempt() {
+            alerts::Decision::Exempt
+        } else if self.kernel_rule.is_some() || self.decisions.iter().any(|(d, _)| d.verb == rules::Verb::Deny) {
+            alerts::Decision::Deny
+        } else {
+            alerts::Decision::Alert
+        }
+    }
+}
+
+/// Makes and sends alerts.
+pub struct Alerting {
+    sequencer: Sequencer,
+    /// Where they go.
+    pub sinks: SinkSet,
+    /// Alerts made so far.
+    pub sent: u64,
+    /// Events lost so far, as of the last look at the kernel's counters.
+    pub lost: u64,
+    lost_told: u64,
+}
+
+impl Alerting {
+    /// Sends to these sinks.
+    #[must_use]
+    pub fn new(sinks: SinkSet) -> Self {
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        Self { sequencer: Sequencer::new(boot_id.trim()), sinks, sent: 0, lost: 0, lost_told: 0 }
+    }
+
+    /// Makes the alert and queues it.
+    pub fn send(&mut self, world: &World, finding: Finding) {
+        let lost_before = self.lost - self.lost_told;
+        self.lost_told = self.lost;
+        let alert = self.sequencer.alert(parts(world, finding, lost_before));
+        self.sinks.send(&Arc::from(to_ecs_line(&alert)));
+        self.sent += 1;
+    }
+}
+
+fn parts(world: &World, finding: Finding, lost_before: u64) -> AlertParts {
+    let (effect, decision) = (finding.effect(), finding.decision());
+    let exemption = finding.kernel_rule.as_ref().and_then(|rule| rule.exemption.as_ref()).map(exemption);
+    let decided_in = if finding.verdict.rule != 0 { DecidedIn::Kernel } else { DecidedIn::User };
+    let rules = hits(&finding);
+    AlertParts {
+        action: action(finding.input.kind),
+        event: match serde_json::to_value(&finding.input.value) {
+            Ok(serde_json::Value::Object(map)) => map,
+            Ok(_) | Err(_) => serde_json::Map::new(),
+        },
+        message: None,
+        mode: if finding.mode == Mode::Enforce { alerts::Mode::Enforce } else { alerts::Mode::Monitor },
+        effect,
+        decided_in,
+        hook: finding.hook.to_owned(),
+        decision,
+        rules,
+        entry_written: finding.entry_written.map(|(scope, expires)| EntryWritten {
+            scope,
+            expires: (expires != 0).then(|| clock::wall(expires)),
+        }),
+        exemption,
+        geo: finding.geo.map(|fact| geo(world, fact)),
+        list: None,
+        policy_sha256: Some(world.policies.sha256().to_owned()),
+        suppressed: 0,
+        lost_before,
+    }
+}
+
+/// The rules that matched, the deciding one first.
+fn hits(finding: &Finding) -> Vec<RuleHit> {
+    let mut hits = Vec::new();
+    if let Some(rule) = &finding.kernel_rule {
+        hits.push(hit(rule, rule.id.clone(), rule.severity, title_or_id(rule)));
+    }
+    let denies_first = |verb| finding.decisions.iter().filter(move |(d, _)| (d.verb == rules::Verb::Deny) == verb);
+    for (decision, rule) in denies_first(true).chain(denies_first(false)) {
+        if finding.kernel_rule.as_ref().is_none_or(|kernel| kernel.id != decision.id) {
+            hits.push(hit(rule, decision.id.clone(), decision.severity, decision.message.clone()));
+        }
+    }
+    if let Some(note) = finding.note {
+        let severity = alerts::Severity::Medium;
+        hits.push(RuleHit::new(note, alerts::Verb::Alert, severity, "Destination without a known country"));
+    }
+    hits
+}
+
+fn title_or_id(rule: &Rule) -> String {
+    if rule.title.is_empty() { rule.id.clone() } else { rule.title.clone() }
+}
+
+fn hit(rule: &Rule, id: String, severity: rules::Severity, message: String) -> RuleHit {
+    let mut hit = RuleHit::new(id, rule.verb, self::severity(severity), message);
+    hit.name = (!rule.title.is_empty()).then(|| rule.title.clone());
+    hit.ruleset = Some(rule.package.clone());
+    hit.techniques = rule
+        .techniques
+        .iter()
+        .map(|t| alerts::Technique {
+            id: t.id.clone(),
+            name: (!t.name.is_empty()).then(|| t.name.clone()),
+            tactic: (!t.tactic.is_empty()).then(|| t.tactic.clone()),
+        })
+        .collect();
+    hit
+}
+
+const fn severity(severity: rules::Severity) -> alerts::Severity {
+    match severity {
+        rules::Severity::Info => alerts::Severity::Info,
+        rules::Severity::Low => alerts::Severity::Low,
+        rules::Severity::Medium => alerts::Severity::Medium,
+        rules::Severity::High => alerts::Severity::High,
+        rules::Severity::Critical => alerts::Severity::Critical,
+    }
+}
+
+fn exemption(exemption: &rules::Exemption) -> alerts::Exemption {
+    let expires = jiff::Timestamp::from_second(exemption.expires).unwrap_or(jiff::Timestamp::MAX);
+    alerts::Exemption {
+        id: exemption.id.clone(),
+        kind: exemption.kind.clone(),
+        authority: Some(exemption.authority.clone()),
+        reference: Some(exemption.reference.clone()),
+        approver: Some(exemption.approver.clone()),
+        expires: expires.to_string(),
+    }
+}
+
+fn geo(world: &World, fact: GeoFact) -> Geo {
+    let info = world.geo.info();
+    let build = jiff::Timestamp::from_second(info.build as i64).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    Geo {
+        country: fact.country,
+        prefix: Some(fact.prefix),
+        database: GeoDatabase {
+            kind: info.database_type.clone(),
+            build: build.to_string(),
+            sha256: info.sha256.clone(),
+        },
+        votes: Vec::new(),
+    }
+}
+
+const fn action(kind: rules::Kind) -> Action {
+    match kind {
+        rules::Kind::Exec => Action::Exec,
+        rules::Kind::Open => Action::Open,
+        rules::Kind::Create => Action::Create,
+        rules::Kind::Rename => Action::Rename,
+        rules::Kind::Link => Action::Link,
+        rules::Kind::Unlink => Action::Unlink,
+        rules::Kind::Truncate => Action::Truncate,
+        rules::Kind::Setattr => Action::Setattr,
+        rules::Kind::Mount => Action::Mount,
+        rules::Kind::Mmap => Action::Mmap,
+        rules::Kind::Connect => Action::Connect,
+        rules::Kind::Send => Action::Send,
+        rules::Kind::Accept => Action::Accept,
+        rules::Kind::Packet => Action::Packet,
+        rules::Kind::Ptrace => Action::Ptrace,
+        rules::Kind::Bpf => Action::Bpf,
+        rules::Kind::Kill => Action::Kill,
+    }
+}

@@ -1,0 +1,57 @@
+//! The command line: one file below for each verb.
+//!
+//! Exit codes: 0 well, 1 an error or a failing check, 2 a wrong call; `status` has its own.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Flags, UsageError};
+
+mod check;
+mod geo;
+mod run;
+mod status;
+mod stop;
+
+/// Runtime security monitor for Linux that enforces: Rego policies, countries, and refusal in the kernel.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Watch, alert and, in enforce mode, refuse.
+    Run(Flags),
+    /// Show what is enforced; exit code 0 full, 3 partial, 4 none, 1 not running.
+    Status(status::Args),
+    /// End the running Sentinel and remove everything from the kernel.
+    Stop(stop::Args),
+    /// Check policies and data without running them.
+    Check(check::Args),
+    /// Look into country data.
+    Geo(geo::Args),
+}
+
+/// Runs the verb of the command line.
+pub fn main() -> ExitCode {
+    let mut args = std::env::args();
+    if args.nth(1).as_deref() == Some(crate::canary::VERB) {
+        return crate::canary::child(&args.next().unwrap_or_default());
+    }
+    let cli = Cli::parse();
+    let result = match cli.verb {
+        Verb::Run(flags) => run::run(flags),
+        Verb::Status(args) => status::run(&args),
+        Verb::Stop(args) => stop::run(&args),
+        Verb::Check(args) => check::run(&args),
+        Verb::Geo(args) => geo::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("sentinel: {error:#}");
+        ExitCode::from(if error.downcast_ref::<UsageError>().is_some() { 2 } else { 1 })
+    })
+}

@@ -1,0 +1,43 @@
+//! `sentinel stop`.
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    config::RUN_DIR,
+    control::{Request, ask, socket},
+};
+
+/// How long the daemon may take to end.
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Also end enforcement that outlives the daemon. This version has none: stopping always ends it.
+    #[arg(long)]
+    disable: bool,
+    /// Run directory of the daemon.
+    #[arg(long, value_name = "DIR", default_value = RUN_DIR)]
+    run_dir: PathBuf,
+}
+
+/// Asks the daemon to end and waits until it has.
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    ask(&args.run_dir, &Request::Stop)?;
+    let deadline = Instant::now() + LIMIT;
+    while socket(&args.run_dir).exists() {
+        if Instant::now() > deadline {
+            bail!("Sentinel did not end within {} seconds", LIMIT.as_secs());
+        }
+        sleep(Duration::from_millis(50));
+    }
+    let what = if args.disable { "stopped and disabled" } else { "stopped" };
+    println!("Sentinel has {what}; nothing of it is left in the kernel.");
+    Ok(ExitCode::SUCCESS)
+}

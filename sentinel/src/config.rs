@@ -1,0 +1,268 @@
+//! Settings: the TOML file, then the command line over it.
+//!
+//! Invariant: an unknown key or a value that cannot be right is an error with its place; nothing is guessed.
+
+use std::path::{Path, PathBuf};
+
+use alerts::Sink;
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+use crate::kernel::attach::Scope;
+
+/// Where the file is looked for when none is named; it may be absent.
+pub const DEFAULT_FILE: &str = "/etc/sentinel/sentinel.toml";
+const STATE_DIR: &str = "/var/lib/sentinel";
+/// Where the control socket is.
+pub const RUN_DIR: &str = "/run/sentinel";
+
+/// What a block decision does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Report only; refusal is compiled out of the kernel programs.
+    Monitor,
+    /// Refuse.
+    Enforce,
+}
+
+/// Enforcement that must be reached, else the start fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Require {
+    /// Every hook proved, no reservation.
+    Full,
+    /// Something is enforced.
+    Partial,
+}
+
+/// What happens to destinations whose country is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unknown {
+    /// Nothing.
+    Allow,
+    /// A connect raises an alert while a country rule is in force.
+    #[default]
+    Alert,
+    /// They are blocked while a country rule is in force.
+    Deny,
+}
+
+/// Alert format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Elastic Common Schema, one JSON object a line.
+    #[default]
+    Ecs,
+}
+
+/// Settings of `sentinel run` on the command line; each has a key in the file.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Flags {
+    /// Settings file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Policy file or directory, instead of the shipped policies. May be repeated.
+    #[arg(long, value_name = "PATH")]
+    pub policy: Vec<PathBuf>,
+    /// JSON or YAML file merged into `data`. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub data: Vec<PathBuf>,
+    /// Country database (MMDB, or CSV of start,end,country) instead of the embedded one.
+    #[arg(long, value_name = "FILE")]
+    pub geoip: Option<PathBuf>,
+    /// monitor (default) or enforce.
+    #[arg(long)]
+    pub mode: Option<Mode>,
+    /// Where alerts go: stdout, file:PATH or unix:PATH. May be repeated.
+    #[arg(long, value_name = "SINK")]
+    pub alerts: Vec<String>,
+    /// Format of alerts.
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// Directory for state that outlives a restart.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Directory for the control socket.
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+    /// Watch and enforce on this cgroup (v2 directory) and what is below it only.
+    #[arg(long, value_name = "DIR", conflicts_with = "whole_host")]
+    pub scope_cgroup: Option<PathBuf>,
+    /// Enforce on the whole host.
+    #[arg(long)]
+    pub whole_host: bool,
+    /// Fail the start unless this much enforcement is reached.
+    #[arg(long)]
+    pub require: Option<Require>,
+}
+
+/// The file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Document {
+    #[serde(default)]
+    policy: Vec<PathBuf>,
+    #[serde(default)]
+    data: Vec<PathBuf>,
+    geoip: Option<PathBuf>,
+    mode: Option<Mode>,
+    #[serde(default)]
+    alerts: Vec<String>,
+    format: Option<Format>,
+    #[serde(alias = "state_dir")]
+    state_dir: Option<PathBuf>,
+    #[serde(alias = "run_dir")]
+    run_dir: Option<PathBuf>,
+    scope: Option<String>,
+    require: Option<Require>,
+    #[serde(default)]
+    geo: GeoSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GeoSection {
+    #[serde(default)]
+    unknown: Unknown,
+}
+
+/// Settings in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Policy files and directories; empty: the shipped set.
+    pub policy: Vec<PathBuf>,
+    /// Data files.
+    pub data: Vec<PathBuf>,
+    /// Country database; `None`: embedded.
+    pub geoip: Option<PathBuf>,
+    /// Global mode.
+    pub mode: Mode,
+    /// Sinks.
+    pub alerts: Vec<Sink>,
+    /// State directory.
+    pub state_dir: PathBuf,
+    /// Run directory.
+    pub run_dir: PathBuf,
+    /// Scope.
+    pub scope: Scope,
+    /// Needed enforcement.
+    pub require: Option<Require>,
+    /// Unknown countries.
+    pub unknown: Unknown,
+}
+
+impl Config {
+    /// Reads the file and lays the flags over it.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or is wrong, by name and line; enforce mode without a scope.
+    pub fn load(flags: &Flags) -> Result<Self> {
+        let file = read(flags.config.as_deref())?;
+        let mode = flags.mode.or(file.mode).unwrap_or(Mode::Monitor);
+        let sinks = if flags.alerts.is_empty() { &file.alerts } else { &flags.alerts };
+        let alerts: Vec<Sink> = sinks.iter().map(|text| text.parse().map_err(anyhow::Error::from)).collect::<Result<_>>()?;
+        let _ = flags.format.or(file.format).unwrap_or_default();
+        Ok(Self {
+            policy: over(&flags.policy, file.policy),
+            data: over(&flags.data, file.data),
+            geoip: flags.geoip.clone().or(file.geoip),
+            mode,
+            alerts: if alerts.is_empty() { vec![Sink::Stdout] } else { alerts },
+            state_dir: flags.state_dir.clone().or(file.state_dir).unwrap_or_else(|| STATE_DIR.into()),
+            run_dir: flags.run_dir.clone().or(file.run_dir).unwrap_or_else(|| RUN_DIR.into()),
+            scope: scope(flags, file.scope.as_deref(), mode)?,
+            require: flags.require.or(file.require),
+            unknown: file.geo.unknown,
+        })
+    }
+}
+
+/// Flags replace what the file says; they do not add to it.
+fn over(flags: &[PathBuf], file: Vec<PathBuf>) -> Vec<PathBuf> {
+    if flags.is_empty() { file } else { flags.to_vec() }
+}
+
+fn read(named: Option<&Path>) -> Result<Document> {
+    let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(Document::default()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read the settings file {}", path.display())),
+    };
+    toml::from_str(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+}
+
+/// Monitoring is whole-host unless limited; enforcing must say what it is limited to.
+fn scope(flags: &Flags, file: Option<&str>, mode: Mode) -> Result<Scope> {
+    if let Some(directory) = &flags.scope_cgroup {
+        return Ok(Scope::Cgroup(directory.clone()));
+    }
+    match file {
+        _ if flags.whole_host => Ok(Scope::Host),
+        Some("host") => Ok(Scope::Host),
+        Some(directory) => Ok(Scope::Cgroup(directory.into())),
+        None if mode == Mode::Monitor => Ok(Scope::Host),
+        None => bail!(UsageError(
+            "--mode enforce needs its scope: --scope-cgroup DIR to enforce on one cgroup, or --whole-host (in the \
+             settings file: scope = \"DIR\" or \"host\")"
+        )),
+    }
+}
+
+/// A wrong call, as opposed to a failure: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub &'static str);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> (PathBuf, Flags) {
+        let name = format!("sentinel-config-{}-{:?}.toml", std::process::id(), std::thread::current().id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        (path.clone(), Flags { config: Some(path), ..Flags::default() })
+    }
+
+    fn load(text: &str) -> Result<Config> {
+        let (path, flags) = written(text);
+        let result = Config::load(&flags);
+        std::fs::remove_file(path).unwrap();
+        result
+    }
+
+    #[test]
+    fn every_key_and_the_default() {
+        let config = load(
+            "policy = [\"/p\"]\ndata = [\"/d\"]\ngeoip = \"/g\"\nmode = \"enforce\"\nalerts = [\"file:/a\"]\nformat = \
+             \"ecs\"\nstate-dir = \"/s\"\nrun-dir = \"/r\"\nscope = \"host\"\nrequire = \"partial\"\n[geo]\nunknown = \"deny\"\n",
+        )
+        .unwrap();
+        assert_eq!((config.mode, config.scope, config.unknown), (Mode::Enforce, Scope::Host, Unknown::Deny));
+        let config = load("").unwrap();
+        assert_eq!((config.mode, config.alerts, config.unknown), (Mode::Monitor, vec![Sink::Stdout], Unknown::Alert));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = format!("{:#}", load("mode = \"monitor\"\npolicies = []\n").unwrap_err());
+        assert!(error.contains("line 2") && error.contains("unknown field `policies`"), "{error}");
+    }
+
+    #[test]
+    fn enforcing_without_a_scope_is_a_usage_error() {
+        let error = load("mode = \"enforce\"\n").unwrap_err();
+        assert!(error.downcast_ref::<UsageError>().is_some(), "{error}");
+    }
+
+    #[test]
+    fn a_missing_named_file_is_an_error() {
+        let flags = Flags { config: Some("/nonexistent/sentinel.toml".into()), ..Flags::default() };
+        assert!(format!("{:#}", Config::load(&flags).unwrap_err()).contains("/nonexistent/sentinel.toml"));
+    }
+}

@@ -1,0 +1,301 @@
+//! `sentinel run`: start-up in a fixed order, one event loop, clean end.
+//!
+//! Order: read everything that can be wrong (settings, policies, data), load the kernel programs, fill the verdict maps,
+//! attach, prove, read events. Until the last step nothing is left behind by an error: dropping [`Kernel`]
+//! removes everything.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use alerts::{DEFAULT_QUEUE_BYTES, SinkSet};
+use anyhow::{Context as _, Result, bail};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::interval,
+};
+
+use crate::{
+    alerting::Alerting,
+    canary::{self, Proof},
+    clock,
+    config::{Config, Flags, Mode, Require},
+    container::Containers,
+    control::{self, Asked, Request},
+    kernel::{Kernel, Options, cgroup::Cgroups, offsets::VMLINUX, ring::Rings, stats::Stats},
+    pipeline::Pipeline,
+    policy::{self, Prepared},
+    process::Processes,
+    report,
+    status::Enforcement,
+    world::Numbers,
+};
+
+/// How often expired entries and ended processes are swept.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long the sinks get at the end.
+const FLUSH: Duration = Duration::from_secs(5);
+/// Kernel type information; a test of kernels without it points elsewhere.
+pub const BTF_VARIABLE: &str = "SENTINEL_BTF";
+
+/// A running Sentinel.
+pub struct Daemon {
+    /// The settings.
+    pub config: Config,
+    /// The loaded programs; dropping it removes them.
+    pub kernel: Kernel,
+    /// What the canaries showed, in the order of the hooks.
+    pub proofs: Vec<Option<Proof>>,
+    /// Kernel counters.
+    pub stats: Stats,
+    /// Everything between rings and sinks.
+    pub pipeline: Pipeline,
+    /// The last reload that was refused.
+    pub refused_reload: Option<String>,
+    flags: Flags,
+    rings: Rings,
+    _lock: File,
+}
+
+/// Runs until told to end.
+///
+/// # Errors
+///
+/// Anything that keeps it from starting, or the loss of its rings.
+pub async fn run(flags: Flags) -> Result<()> {
+    let config = Config::load(&flags)?;
+    if start_disabled() {
+        bail!("sentinel.off is on the kernel command line: Sentinel does not start");
+    }
+    let lock = lock(&config.run_dir)?;
+    // From here on a signal ends it cleanly, also during a long start.
+    let mut stop = Stop::watch()?;
+    let mut daemon = Daemon::start(config, flags, lock)?;
+    let mut requests = control::listen(&daemon.config.run_dir)?;
+    eprint!("{}", report::text(&daemon.status()?));
+    daemon.require()?;
+    notify_ready();
+    let result = daemon.serve(&mut requests, &mut stop).await;
+    daemon.end();
+    result
+}
+
+fn start_disabled() -> bool {
+    fs::read_to_string("/proc/cmdline").is_ok_and(|line| line.split_whitespace().any(|word| word == "sentinel.off"))
+}
+
+/// One Sentinel a run directory.
+fn lock(run_dir: &Path) -> Result<File> {
+    use rustix::fs::{FlockOperation, flock};
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(run_dir)
+        .with_context(|| format!("cannot make the run directory {}", run_dir.display()))?;
+    let path = run_dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        bail!(
+            "another Sentinel already runs with the run directory {}; stop it (sentinel stop --run-dir {0}) or choose \
+             another with --run-dir",
+            run_dir.display()
+        );
+    }
+    Ok(file)
+}
+
+fn notify_ready() {
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        tracing::debug!("sd_notify: {error}");
+    }
+}
+
+/// The signals that end, and the one that reloads.
+struct Stop {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn watch() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+impl Daemon {
+    fn start(config: Config, flags: Flags, lock: File) -> Result<Self> {
+        let enforce = config.mode == Mode::Enforce;
+        let loaded = policy::load(&config)?;
+        for notice in loaded.policies.notices() {
+            tracing::warn!("{}:{}: {}", notice.file, notice.line, notice.message);
+        }
+        state_dir(&config.state_dir)?;
+        let sinks = SinkSet::open(&config.alerts, DEFAULT_QUEUE_BYTES)?;
+        let btf = std::env::var_os(BTF_VARIABLE).map_or_else(|| VMLINUX.into(), Into::into);
+        let mut kernel = Kernel::load(&Options { enforce, scope: config.scope.clone(), btf })?;
+        let stats = kernel.stats()?;
+        let rings = kernel.rings()?;
+        let mut verdicts = kernel.verdicts()?;
+        let mut numbers = Numbers::default();
+        let Prepared { world, compiled } =
+            policy::prepare(&loaded, &config, &kernel.features.cgroup2, 1, &mut numbers)?;
+        policy::apply(&mut verdicts, compiled, &world)?;
+        kernel.attach()?;
+        let proofs = canary::prove(&kernel, &mut verdicts, &stats, &config.run_dir, enforce)?;
+        let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
+        let processes = Processes::from_proc(Containers::new(cgroups));
+        let pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
+        Ok(Self { config, kernel, proofs, stats, pipeline, refused_reload: None, flags, rings, _lock: lock })
+    }
+
+    /// Fails when less is enforced than `--require` says.
+    fn require(&mut self) -> Result<()> {
+        let status = self.status()?;
+        let enough = match self.config.require {
+            None => true,
+            Some(Require::Full) => status.enforcement == Enforcement::Full,
+            Some(Require::Partial) => status.enforcement != Enforcement::None,
+        };
+        if enough {
+            return Ok(());
+        }
+        bail!(
+            "enforcement is {} but --require asks for more; reasons: {}",
+            status.enforcement.as_str(),
+            status.reasons.join("; ")
+        )
+    }
+
+    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<()> {
+        let mut sweep = interval(SWEEP);
+        let mut more = true;
+        loop {
+            tokio::select! {
+                biased;
+                _ = stop.interrupt.recv() => return Ok(()),
+                _ = stop.terminate.recv() => return Ok(()),
+                _ = stop.hangup.recv() => self.reload(),
+                Some((request, reply)) = requests.recv() => {
+                    let stopping = request == Request::Stop;
+                    // A client that went away needs no answer.
+                    let _ = reply.send(self.answer(&request));
+                    if stopping {
+                        return Ok(());
+                    }
+                }
+                _ = sweep.tick() => self.sweep(),
+                ready = self.rings.ready(), if !more => {
+                    ready.context("the event rings cannot be waited for")?;
+                    more = true;
+                }
+                () = std::future::ready(()), if more => {
+                    let pipeline = &mut self.pipeline;
+                    more = self.rings.drain(|record| pipeline.record(record));
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, request: &Request) -> serde_json::Value {
+        let answer = match request {
+            Request::Status => self.status().and_then(|status| Ok(serde_json::to_value(status)?)),
+            Request::Stop => Ok(serde_json::json!({ "stopping": true })),
+        };
+        answer.unwrap_or_else(|error| serde_json::json!({ "error": format!("{error:#}") }))
+    }
+
+    /// Hands on what the rings hold now, so that counters can be compared.
+    pub fn drain(&mut self) {
+        let pipeline = &mut self.pipeline;
+        for _ in 0..64 {
+            if !self.rings.drain(|record| pipeline.record(record)) {
+                return;
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.pipeline.processes.sweep(Instant::now());
+        match self.pipeline.verdicts.sweep(clock::boot_now()) {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!("{gone} block entries have expired"),
+            Err(error) => tracing::error!("sweeping block entries: {error}"),
+        }
+        match report::lost(self) {
+            Ok(lost) => self.pipeline.alerting.lost = lost,
+            Err(error) => tracing::error!("reading counters: {error}"),
+        }
+    }
+
+    /// Loads settings, policies and data again. An error leaves everything as it was.
+    fn reload(&mut self) {
+        self.pipeline.alerting.sinks.reopen();
+        match self.try_reload() {
+            Ok(()) => {
+                self.refused_reload = None;
+                tracing::info!("reloaded: generation {}", self.pipeline.world.generation);
+            }
+            Err(error) => {
+                tracing::error!("reload refused, the old policies stay in force: {error:#}");
+                self.refused_reload = Some(format!("{error:#}"));
+            }
+        }
+    }
+
+    fn try_reload(&mut self) -> Result<()> {
+        let config = Config::load(&self.flags)?;
+        let fixed = |c: &Config| (c.mode, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone());
+        if fixed(&config) != fixed(&self.config) {
+            bail!("mode, scope, directories and sinks change only by a restart");
+        }
+        let loaded = policy::load(&config)?;
+        let generation = self.pipeline.world.generation + 1;
+        let root = self.kernel.features.cgroup2.clone();
+        let Prepared { world, compiled } =
+            policy::prepare(&loaded, &config, &root, generation, &mut self.pipeline.numbers)?;
+        policy::apply(&mut self.pipeline.verdicts, compiled, &world)?;
+        self.pipeline.set_world(world);
+        self.config = config;
+        Ok(())
+    }
+
+    /// Detaches, hands on what is left, says what happened.
+    fn end(mut self) {
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
+            tracing::debug!("sd_notify: {error}");
+        }
+        let status = self.status();
+        let run_dir = self.config.run_dir.clone();
+        let sinks = self.pipeline.alerting.sinks.shutdown(FLUSH);
+        match status {
+            Ok(status) => eprint!("{}", report::summary(&status, &sinks)),
+            Err(error) => tracing::error!("no summary: {error:#}"),
+        }
+        drop(self.kernel);
+        for name in ["control.sock", "lock"] {
+            if let Err(error) = fs::remove_file(run_dir.join(name)) {
+                tracing::warn!("cannot remove {}: {error}", run_dir.join(name).display());
+            }
+        }
+    }
+}
+
+fn state_dir(path: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o700)))
+        .with_context(|| format!("cannot make the state directory {}", path.display()))
+}
+

@@ -1,0 +1,182 @@
+//! Block entries from decisions of event rules.
+//!
+//! Invariant: an entry is never wider than its scope says, has the rule's number, an expiry and a generation, and
+//! never refuses everyone something that the host needs to run.
+
+use rules::{Action, Decision, Object, Subject as Who};
+use sentinel_common::{
+    FileId,
+    address::Address,
+    event::Task,
+    verdict::{Entry, Subject, access, origin},
+};
+use thiserror::Error;
+
+use crate::{
+    clock, guard,
+    kernel::{
+        KernelError,
+        verdicts::{Held, Place, Table, Target, Verdicts},
+    },
+    standing::network_place,
+};
+
+/// The access that an exec asks for.
+pub const EXEC: u32 = 1 << access::EXEC;
+/// Every access: what network entries carry.
+const ALL: u32 = u32::MAX;
+
+/// The accesses that an open asked for, from its `f_mode`.
+#[must_use]
+pub const fn access_of(fmode: u32) -> u32 {
+    let read = if fmode & 1 != 0 { 1 << access::READ } else { 0 };
+    let write = if fmode & 2 != 0 { 1 << access::WRITE } else { 0 };
+    read | write
+}
+
+/// What an event was about, as far as an entry can hold it.
+#[derive(Debug, Clone)]
+pub enum Blocked {
+    /// A file.
+    File {
+        /// Identity.
+        file: FileId,
+        /// Path, without decoration.
+        path: Vec<u8>,
+        /// Accesses, a bit each.
+        access: u32,
+        /// Executable of the acting process.
+        subject: FileId,
+    },
+    /// A destination.
+    Destination {
+        /// Normalised.
+        address: Address,
+        /// Host order; 0: none.
+        port: u16,
+        /// Executable of the acting process.
+        subject: FileId,
+    },
+}
+
+/// Why there is no entry.
+#[derive(Debug, Error)]
+pub enum EntryError {
+    /// The scope asks for what this kind of event does not have.
+    #[error("scope {0} does not fit this kind of event")]
+    Misfit(String),
+    /// The object or subject is not known.
+    #[error("the {0} of the event is not known")]
+    Unknown(&'static str),
+    /// It would harm the host.
+    #[error("{0} for everyone would stop this host; give the scope a subject")]
+    Vital(String),
+    /// The kernel's map.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}
+
+/// An entry to be written.
+pub struct Wanted<'a> {
+    /// The decision that asks for it.
+    pub decision: &'a Decision,
+    /// Number of its rule.
+    pub number: u32,
+    /// What the event was about.
+    pub blocked: &'a Blocked,
+    /// Who acted.
+    pub task: &'a Task,
+    /// Policy generation.
+    pub generation: u32,
+}
+
+impl Wanted<'_> {
+    /// Writes the entry; scope and expiry (boot clock) as the alert shows them.
+    ///
+    /// # Errors
+    ///
+    /// See [`EntryError`].
+    pub fn write(&self, verdicts: &mut Verdicts) -> Result<(String, u64), EntryError> {
+        let place = self.place()?;
+        let expires = clock::boot_after(self.decision.ttl);
+        let entry = Entry {
+            expires,
+            rule: self.number,
+            generation: self.generation,
+            hooks: u32::MAX,
+            origin: origin::EVENT_RULE,
+            flags: 0,
+            limits: 0,
+        };
+        let access = match self.blocked {
+            Blocked::File { access, .. } => *access,
+            Blocked::Destination { .. } => ALL,
+        };
+        verdicts.insert(&place, Held { entry, access })?;
+        Ok((self.decision.scope.to_string(), expires))
+    }
+
+    fn place(&self) -> Result<Place, EntryError> {
+        let subject = self.subject()?;
+        let misfit = || EntryError::Misfit(self.decision.scope.to_string());
+        let target = match (self.decision.scope.object, self.blocked) {
+            (Object::Destination, Blocked::Destination { address, .. }) => {
+                Target::Destination { address: address.octets(), port: None }
+            }
+            (Object::DestinationPort, Blocked::Destination { address, port, .. }) => {
+                Target::Destination { address: address.octets(), port: Some(*port).filter(|port| *port != 0) }
+            }
+            (Object::Cidr(net), Blocked::Destination { .. }) => {
+                guard::network(&net).map_err(EntryError::Vital)?;
+                return Ok(Place::new(Table::Block, network_place(Table::Block, &net).target, subject));
+            }
+            (Object::File, Blocked::File { file, .. }) => self.file(*file, subject)?,
+            (Object::Path, Blocked::File { file, path, .. }) => {
+                self.file(*file, subject)?;
+                Target::Path { path: path.clone(), prefix: false }
+            }
+            (Object::Destination | Object::DestinationPort | Object::Cidr(_), Blocked::File { .. })
+            | (Object::File | Object::Path, Blocked::Destination { .. }) => return Err(misfit()),
+        };
+        Ok(Place::new(Table::Block, target, subject))
+    }
+
+    fn file(&self, file: FileId, subject: Subject) -> Result<Target, EntryError> {
+        if file.is_none() {
+            return Err(EntryError::Unknown("file"));
+        }
+        if subject == Subject::ANYONE && guard::is_vital(file) {
+            return Err(EntryError::Vital(format!("inode {}", file.ino)));
+        }
+        Ok(Target::File { dev: file.dev, ino: file.ino })
+    }
+
+    fn subject(&self) -> Result<Subject, EntryError> {
+        let executable = match self.blocked {
+            Blocked::File { subject, .. } | Blocked::Destination { subject, .. } => *subject,
+        };
+        match self.decision.scope.subject {
+            None => Ok(Subject::ANYONE),
+            Some(Who::Process) if executable.is_none() => Err(EntryError::Unknown("acting executable")),
+            Some(Who::Process) => Ok(Subject::executable(executable)),
+            Some(Who::Instance) if self.task.tgid == 0 => Err(EntryError::Unknown("acting process")),
+            Some(Who::Instance) => Ok(Subject::instance(self.task.tgid, self.task.start)),
+        }
+    }
+}
+
+/// Kills the acting process when the decision asks for it: after the refusal, never instead of it.
+pub fn kill_if_asked(decision: &Decision, task: &Task) {
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+    if decision.action != Action::Kill || task.tgid <= 1 {
+        return;
+    }
+    let Some(pid) = i32::try_from(task.tgid).ok().and_then(Pid::from_raw) else { return };
+    let killed = pidfd_open(pid, PidfdFlags::empty()).and_then(|fd| {
+        // The descriptor pins the process; its start says whether it is still the one that acted.
+        if crate::process::is_alive(task.tgid, task.start) { pidfd_send_signal(&fd, Signal::KILL) } else { Ok(()) }
+    });
+    if let Err(error) = killed {
+        tracing::warn!("cannot kill process {}: {error}", task.tgid);
+    }
+}

@@ -1,0 +1,314 @@
+//! Decodes ring records into owned events.
+//!
+//! Invariant: ring bytes are hostile; every length is checked and nothing is cast. A record that does not add
+//! up is an error with its kind, never a partial event.
+
+use sentinel_common::{
+    FileId,
+    address::Address,
+    event::{self as wire, flag, kind},
+};
+use thiserror::Error;
+
+use crate::kernel::hooks::{self, Hook};
+
+/// A record that does not add up.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("malformed record of kind {kind}: {what}")]
+pub struct Malformed {
+    /// The kind that the record claims, 0 if it is too short to say.
+    pub kind: u16,
+    what: &'static str,
+}
+
+/// What all records have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Common {
+    /// Boot clock, nanoseconds.
+    pub time: u64,
+    /// The hook that reported.
+    pub hook: &'static Hook,
+    /// [`flag`] bits.
+    pub flags: u32,
+    /// The kernel's verdict.
+    pub verdict: wire::Verdict,
+    /// The acting process.
+    pub task: wire::Task,
+}
+
+impl Common {
+    /// Whether a flag is set.
+    #[must_use]
+    pub const fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A new process; the common part's task is the one that forked.
+    Fork {
+        /// Common part.
+        common: Common,
+        /// Thread group id and start time of the child.
+        child: (u32, u64),
+        /// Thread group id and start time of its real parent.
+        parent: (u32, u64),
+    },
+    /// A process ended.
+    Exit(Common),
+    /// What the exec that follows on the same thread will not know any more.
+    BeforeExec(Exec),
+    /// A new image, or the refusal of one.
+    Exec(Exec),
+    /// A file was opened.
+    Open(Open),
+    /// A connect, send or packet.
+    Network(Network),
+}
+
+/// A new image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exec {
+    /// Common part.
+    pub common: Common,
+    /// The file.
+    pub file: FileId,
+    /// Link count; 0: deleted or without a name.
+    pub links: u32,
+    /// Path of the file.
+    pub path: Vec<u8>,
+    /// Working directory, if `filename` is relative.
+    pub directory: Vec<u8>,
+    /// Arguments, each ended by NUL.
+    pub args: Vec<u8>,
+    /// Name as given to execve.
+    pub filename: Vec<u8>,
+}
+
+/// An open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Open {
+    /// Common part.
+    pub common: Common,
+    /// The file.
+    pub file: FileId,
+    /// `f_mode` of the open file.
+    pub fmode: u32,
+    /// File type and permissions.
+    pub mode: u32,
+    /// Link count.
+    pub links: u32,
+    /// Path of the file.
+    pub path: Vec<u8>,
+}
+
+/// A connect, send or packet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    /// Common part.
+    pub common: Common,
+    /// [`kind::CONNECT`], [`kind::SEND`] or [`kind::PACKET`].
+    pub kind: u16,
+    /// As given.
+    pub given: Address,
+    /// As normalised.
+    pub destination: Address,
+    /// Host order.
+    pub port: u16,
+    /// IP protocol.
+    pub protocol: u16,
+    /// Socket type; 0 for packets.
+    pub socket_type: u16,
+}
+
+/// Decodes one record.
+///
+/// # Errors
+///
+/// [`Malformed`] if a length is wrong or a number unknown.
+pub fn decode(record: &[u8]) -> Result<Event, Malformed> {
+    let mut reader = Reader { rest: record, kind: 0 };
+    let time = reader.u64()?;
+    let length = reader.u32()?;
+    reader.kind = reader.u16()?;
+    let hook = hooks::by_id(u32::from(reader.u16()?)).ok_or_else(|| reader.malformed("unknown hook"))?;
+    if length as usize != record.len() {
+        return Err(reader.malformed("length differs from the record's"));
+    }
+    let flags = reader.u32()?;
+    reader.u32()?;
+    let common = Common { time, hook, flags, verdict: reader.verdict()?, task: reader.task()? };
+    match reader.kind {
+        kind::FORK => reader.fork(common),
+        kind::EXIT => Ok(Event::Exit(common)),
+        kind::BEFORE_EXEC => reader.exec(common).map(Event::BeforeExec),
+        kind::EXEC => reader.exec(common).map(Event::Exec),
+        kind::OPEN => reader.open(common),
+        kind::CONNECT | kind::SEND | kind::PACKET => reader.network(common),
+        _ => Err(reader.malformed("unknown kind")),
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+    kind: u16,
+}
+
+impl Reader<'_> {
+    const fn malformed(&self, what: &'static str) -> Malformed {
+        Malformed { kind: self.kind, what }
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (head, rest) = self.rest.split_first_chunk().ok_or(self.malformed("too short"))?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    fn u16(&mut self) -> Result<u16, Malformed> {
+        self.array().map(u16::from_ne_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, Malformed> {
+        self.array().map(u32::from_ne_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_ne_bytes)
+    }
+
+    fn bytes(&mut self, length: u16) -> Result<Vec<u8>, Malformed> {
+        let (head, rest) =
+            self.rest.split_at_checked(usize::from(length)).ok_or(self.malformed("shorter than its parts"))?;
+        self.rest = rest;
+        Ok(head.to_vec())
+    }
+
+    fn file(&mut self) -> Result<FileId, Malformed> {
+        Ok(FileId { ino: self.u64()?, dev: self.u32()?, pad: self.u32()? })
+    }
+
+    fn verdict(&mut self) -> Result<wire::Verdict, Malformed> {
+        let (expires, rule, generation) = (self.u64()?, self.u32()?, self.u32()?);
+        let [refused, origin, pad @ ..] = self.array::<8>()?;
+        Ok(wire::Verdict { expires, rule, generation, refused, origin, pad })
+    }
+
+    fn task(&mut self) -> Result<wire::Task, Malformed> {
+        Ok(wire::Task {
+            start: self.u64()?,
+            parent_start: self.u64()?,
+            cgroup: self.u64()?,
+            executable: self.file()?,
+            tgid: self.u32()?,
+            tid: self.u32()?,
+            parent: self.u32()?,
+            uid: self.u32()?,
+            gid: self.u32()?,
+            pad: self.u32()?,
+            comm: self.array()?,
+        })
+    }
+
+    fn fork(&mut self, common: Common) -> Result<Event, Malformed> {
+        let (child_start, child, parent, parent_start) = (self.u64()?, self.u32()?, self.u32()?, self.u64()?);
+        Ok(Event::Fork { common, child: (child, child_start), parent: (parent, parent_start) })
+    }
+
+    fn exec(&mut self, common: Common) -> Result<Exec, Malformed> {
+        let (file, _mode, links) = (self.file()?, self.u32()?, self.u32()?);
+        let (directory, path, args, filename) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
+        Ok(Exec {
+            common,
+            file,
+            links,
+            directory: self.bytes(directory)?,
+            path: self.bytes(path)?,
+            args: self.bytes(args)?,
+            filename: self.bytes(filename)?,
+        })
+    }
+
+    fn open(&mut self, common: Common) -> Result<Event, Malformed> {
+        let (file, _flags, fmode, mode, links) = (self.file()?, self.u32()?, self.u32()?, self.u32()?, self.u32()?);
+        let length = self.u16()?;
+        self.array::<6>()?;
+        Ok(Event::Open(Open { common, file, fmode, mode, links, path: self.bytes(length)? }))
+    }
+
+    fn network(&mut self, common: Common) -> Result<Event, Malformed> {
+        let (given, destination) = (Address::from_octets(self.array()?), Address::from_octets(self.array()?));
+        let (port, _family, socket_type, protocol) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
+        Ok(Event::Network(Network { common, kind: self.kind, given, destination, port, protocol, socket_type }))
+    }
+}
+
+/// Whether the common part says that nothing is known of the task.
+#[must_use]
+pub const fn taskless(common: &Common) -> bool {
+    common.has(flag::NO_TASK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An open record as the kernel writes it, with this path.
+    fn open_record(path: &[u8]) -> Vec<u8> {
+        let length = size_of::<wire::Open>() + path.len();
+        let mut bytes = vec![0; size_of::<wire::Open>()];
+        bytes[8..12].copy_from_slice(&(length as u32).to_ne_bytes());
+        bytes[12..14].copy_from_slice(&kind::OPEN.to_ne_bytes());
+        bytes[14..16].copy_from_slice(&(sentinel_common::hook::FILE_OPEN as u16).to_ne_bytes());
+        let at = std::mem::offset_of!(wire::Open, path);
+        bytes[at..at + 2].copy_from_slice(&(path.len() as u16).to_ne_bytes());
+        let at = std::mem::offset_of!(wire::Open, header) + std::mem::offset_of!(wire::Header, task);
+        let at = at + std::mem::offset_of!(wire::Task, tgid);
+        bytes[at..at + 4].copy_from_slice(&42_u32.to_ne_bytes());
+        bytes.extend(path);
+        bytes
+    }
+
+    #[test]
+    fn fields_come_from_where_the_kernel_puts_them() {
+        let Event::Open(open) = decode(&open_record(b"/etc/\xff")).unwrap() else { panic!("not an open") };
+        assert_eq!((open.path.as_slice(), open.common.task.tgid), (b"/etc/\xff".as_slice(), 42));
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let record = open_record(b"/etc/passwd");
+        for end in 0..record.len() {
+            assert!(decode(&record[..end]).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn lying_lengths_are_errors() {
+        let mut record = open_record(b"/x");
+        let at = std::mem::offset_of!(wire::Open, path);
+        record[at] = 200;
+        assert_eq!(decode(&record).unwrap_err().what, "shorter than its parts");
+        let mut record = open_record(b"/x");
+        record[12] = 99;
+        assert_eq!(decode(&record).unwrap_err().what, "unknown kind");
+        record[14] = 77;
+        assert_eq!(decode(&record).unwrap_err().what, "unknown hook");
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic() {
+        let mut state = 1_u64;
+        for length in 0..600_usize {
+            let bytes: Vec<u8> = (0..length)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    (state >> 56) as u8
+                })
+                .collect();
+            let _ = decode(&bytes);
+        }
+    }
+}

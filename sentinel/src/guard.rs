@@ -1,0 +1,86 @@
+//! Refuses rules that would take the host down.
+//!
+//! Invariant: no standing rule and no block entry can refuse everyone the loader, init, or Sentinel itself.
+
+use std::{fs, path::Path, sync::LazyLock};
+
+use ipnet::IpNet;
+use rules::{Access, PathPattern};
+use sentinel_common::FileId;
+
+use crate::process::file_id;
+
+/// Programs and libraries that the host cannot live without: path and identity of each that exists here.
+static VITAL: LazyLock<Vec<(String, FileId)>> = LazyLock::new(|| {
+    let own = std::env::current_exe().unwrap_or_default();
+    let init = fs::read_link("/proc/1/exe").unwrap_or_default();
+    let fixed = [
+        "/lib64/ld-linux-x86-64.so.2",
+        "/lib/ld-linux-aarch64.so.1",
+        "/lib/x86_64-linux-gnu/libc.so.6",
+        "/lib/aarch64-linux-gnu/libc.so.6",
+        "/usr/lib64/libc.so.6",
+        "/sbin/init",
+        "/bin/sh",
+        "/bin/bash",
+    ];
+    let all = fixed.iter().map(Path::new).chain([own.as_path(), init.as_path()]);
+    all.flat_map(|path| [path.to_owned(), fs::canonicalize(path).unwrap_or_default()])
+        .filter_map(|path| Some((path.to_str()?.to_owned(), file_id(&fs::metadata(&path).ok()?))))
+        .collect()
+});
+
+/// Refuses a rule on every address.
+///
+/// # Errors
+///
+/// Why, and what to do instead.
+pub fn network(net: &IpNet) -> Result<(), String> {
+    if net.prefix_len() == 0 {
+        return Err(format!("{net} would cut this host off; use allow_countries or narrower networks"));
+    }
+    Ok(())
+}
+
+/// Refuses a rule for everyone on something vital.
+///
+/// # Errors
+///
+/// Why, and what to do instead.
+pub fn path(pattern: &PathPattern, access: u32) -> Result<(), String> {
+    let harmful = access & (1 << Access::Exec as u32 | 1 << Access::Read as u32) != 0;
+    match VITAL.iter().find(|(path, _)| harmful && pattern.matches(path)) {
+        Some((vital, _)) => Err(format!(
+            "{} covers {vital}, which this host needs to run; limit the rule with only, or to access [\"write\"]",
+            pattern.path
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether a file may not be refused to everyone.
+#[must_use]
+pub fn is_vital(file: FileId) -> bool {
+    VITAL.iter().any(|(_, id)| *id == file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(path: &str) -> PathPattern {
+        PathPattern { path: path.to_owned(), prefix: path.ends_with('/') }
+    }
+
+    #[test]
+    fn what_the_host_needs_is_refused() {
+        for path in ["/bin/sh", "/", "/usr/", "/proc/self/exe/../../sh"] {
+            let refused = super::path(&pattern(path), u32::MAX).is_err();
+            assert_eq!(refused, path != "/proc/self/exe/../../sh", "{path}");
+        }
+        assert!(super::path(&pattern("/bin/sh"), 1 << Access::Write as u32).is_ok());
+        assert!(super::path(&pattern("/etc/shadow"), u32::MAX).is_ok());
+        assert!(network(&"0.0.0.0/0".parse().unwrap()).is_err());
+        assert!(network(&"203.0.113.0/24".parse().unwrap()).is_ok());
+    }
+}

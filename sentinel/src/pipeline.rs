@@ -1,0 +1,304 @@
+//! From ring record to decision: decode, process table, enrichment, rules, block entry, alert.
+//!
+//! Invariants: an event makes at most one alert; `blocked` is the kernel's own verdict; Sentinel's own
+//! processes make none. Order is the kernel's: records are handled as they came.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::Arc,
+    time::Instant,
+};
+
+use geoip::Coverage;
+use rules::{Evaluator, Kind, Limits, Outcome};
+use sentinel_common::{
+    FileId,
+    address::{Class, class},
+    event::{Task, Verdict, flag, kind},
+};
+
+use crate::{
+    alerting::{Alerting, Finding, GeoFact},
+    entry::{self, Blocked},
+    event::{self, Common, Event, Exec, Network, Open, taskless},
+    input::{self, Actor, Host, Input},
+    kernel::verdicts::Verdicts,
+    process::{Image, Process, Processes, split_args},
+    standing::UNKNOWN_RULE,
+    world::{Numbers, World},
+};
+
+/// Threads whose exec is waited for; more are forgotten (their scripts then show the name as given).
+const PENDING: usize = 4096;
+
+/// Events handed over by the kernel, by kind.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Decoded.
+    pub delivered: BTreeMap<u16, u64>,
+    /// Malformed.
+    pub decode_error: BTreeMap<u16, u64>,
+    /// Rules that failed on an event.
+    pub rule_errors: u64,
+    /// Block entries that could not be written.
+    pub entry_errors: u64,
+    /// Block entries written.
+    pub entries_written: u64,
+}
+
+/// Everything between the rings and the sinks.
+pub struct Pipeline {
+    /// All processes.
+    pub processes: Processes,
+    /// What is in force.
+    pub world: World,
+    /// Rules by number.
+    pub numbers: Numbers,
+    /// The verdict maps.
+    pub verdicts: Verdicts,
+    /// Where alerts go.
+    pub alerting: Alerting,
+    /// Counters.
+    pub counts: Counts,
+    evaluator: Evaluator,
+    pending: HashMap<u32, Vec<Exec>>,
+    host: Host,
+    enforcing: bool,
+}
+
+impl Pipeline {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(
+        processes: Processes,
+        world: World,
+        numbers: Numbers,
+        verdicts: Verdicts,
+        alerting: Alerting,
+        enforcing: bool,
+    ) -> Self {
+        let evaluator = Evaluator::new(world.policies.clone(), Limits::default());
+        Self {
+            processes,
+            world,
+            numbers,
+            verdicts,
+            alerting,
+            counts: Counts::default(),
+            evaluator,
+            pending: HashMap::new(),
+            host: Host::read(),
+            enforcing,
+        }
+    }
+
+    /// Takes a new world into use.
+    pub fn set_world(&mut self, world: World) {
+        self.evaluator = Evaluator::new(world.policies.clone(), Limits::default());
+        self.world = world;
+    }
+
+    /// Handles one record.
+    pub fn record(&mut self, bytes: &[u8]) {
+        match event::decode(bytes) {
+            Ok(event) => {
+                *self.counts.delivered.entry(kind_of(&event)).or_default() += 1;
+                self.event(event);
+            }
+            Err(malformed) => {
+                *self.counts.decode_error.entry(malformed.kind).or_default() += 1;
+                tracing::error!("{malformed}; the record is dropped and counted");
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Fork { common, child, parent } => self.processes.fork(&common.task, child, parent),
+            Event::Exit(common) => {
+                self.pending.remove(&common.task.tid);
+                self.processes.exit(&common.task, Instant::now());
+            }
+            Event::BeforeExec(exec) => self.before_exec(exec),
+            Event::Exec(exec) if exec.common.verdict.refused == 1 => self.refused_exec(&exec),
+            Event::Exec(exec) => self.exec(&exec),
+            Event::Open(open) => self.open(&open),
+            Event::Network(network) => self.network(&network),
+        }
+    }
+
+    fn before_exec(&mut self, exec: Exec) {
+        if self.pending.len() >= PENDING {
+            self.pending.clear();
+        }
+        self.pending.entry(exec.common.task.tid).or_default().push(exec);
+    }
+
+    fn exec(&mut self, exec: &Exec) {
+        // After an exec by a thread the survivor has the leader's id; its notes are under the old one.
+        let before = self.pending.remove(&exec.common.task.tid).unwrap_or_default();
+        let image = Image { path: input::path_text(&exec.path, exec.links).into(), file: exec.file };
+        let truncated = exec.common.has(flag::ARGS_TRUNCATED);
+        self.processes.exec(&exec.common.task, image, split_args(&exec.args), truncated);
+        if !exec.common.has(flag::IN_SCOPE) {
+            return;
+        }
+        let script = exec.common.has(flag::INTERPRETED).then(|| script(exec, &before));
+        let verdict = before.iter().map(|b| b.common.verdict).find(|v| v.rule != 0).unwrap_or(exec.common.verdict);
+        let parts = self.actor_parts(&exec.common.task);
+        let input = input::exec(exec, script.as_ref().map(|(p, f)| (p.as_str(), *f)), &parts.actor(), &self.host);
+        let (path, file) = script.map_or((exec.path.clone(), exec.file), |(path, file)| (path.into_bytes(), file));
+        let previous = parts.process.previous.as_ref().map(|image| image.file).unwrap_or_default();
+        let blocked = Blocked::File { file, path, access: entry::EXEC, subject: previous };
+        self.decide(&exec.common, verdict, input, &blocked, None);
+    }
+
+    fn refused_exec(&mut self, exec: &Exec) {
+        let parts = self.actor_parts(&exec.common.task);
+        let input = input::refused_exec(exec, &parts.actor(), &self.host);
+        let subject = exec.common.task.executable;
+        let blocked = Blocked::File { file: exec.file, path: exec.path.clone(), access: entry::EXEC, subject };
+        self.decide(&exec.common, exec.common.verdict, input, &blocked, None);
+    }
+
+    fn open(&mut self, open: &Open) {
+        let parts = self.actor_parts(&open.common.task);
+        let input = input::open(open, &parts.actor(), &self.host);
+        let access = entry::access_of(open.fmode);
+        let subject = open.common.task.executable;
+        let blocked = Blocked::File { file: open.file, path: open.path.clone(), access, subject };
+        self.decide(&open.common, open.common.verdict, input, &blocked, None);
+    }
+
+    fn network(&mut self, event: &Network) {
+        let parts =
+            if taskless(&event.common) { ActorParts::default() } else { self.actor_parts(&event.common.task) };
+        let geo = self.geo_fact(event);
+        let country = geo.as_ref().and_then(|fact| fact.country.as_deref());
+        let input = input::network(event, country, &parts.actor(), &self.host);
+        let subject = event.common.task.executable;
+        let blocked = Blocked::Destination { address: event.destination, port: event.port, subject };
+        self.decide(&event.common, event.common.verdict, input, &blocked, geo);
+    }
+
+    /// What the country data says of a public destination.
+    fn geo_fact(&self, event: &Network) -> Option<GeoFact> {
+        if class(event.destination) != Class::Public {
+            return None;
+        }
+        let ip: IpAddr = input::ip(event.destination);
+        let found = self.world.geo.lookup(ip);
+        let unknown = matches!(found.coverage, Coverage::Unknown | Coverage::NoIpv4 | Coverage::NoIpv6);
+        Some(GeoFact { country: found.country.map(|c| c.to_string()), prefix: found.prefix.to_string(), unknown })
+    }
+
+    fn actor_parts(&mut self, task: &Task) -> ActorParts {
+        let process = self.processes.of(task).clone();
+        let parent = self.processes.get(task.parent, task.parent_start).cloned();
+        let container = self.processes.containers.of(task.cgroup);
+        ActorParts { process, parent, container }
+    }
+
+    /// Rules, block entries, alert.
+    fn decide(&mut self, common: &Common, verdict: Verdict, input: Input, blocked: &Blocked, geo: Option<GeoFact>) {
+        let outcome = self.evaluator.evaluate(input.kind, &input.value);
+        self.report_errors(&outcome);
+        let mut finding = Finding::new(common, verdict, input, self.enforcing);
+        if verdict.rule != 0 {
+            finding.kernel_rule = self.numbers.rule(verdict.rule);
+        }
+        self.apply(&outcome, common, blocked, &mut finding);
+        self.unknown_country(geo.as_ref(), &mut finding);
+        finding.geo = geo;
+        if finding.matters() {
+            self.alerting.send(&self.world, finding);
+        }
+    }
+
+    /// Block entries of `deny` decisions, and what the alert says about them.
+    fn apply(&mut self, outcome: &Outcome, common: &Common, blocked: &Blocked, finding: &mut Finding) {
+        for decision in &outcome.decisions {
+            let number = self.world.event_rules.get(decision.rule as usize).copied().unwrap_or(0);
+            let Some(rule) = self.numbers.rule(number) else { continue };
+            let enforce = self.enforcing && rule.mode == crate::config::Mode::Enforce;
+            let denies = decision.verb == rules::Verb::Deny;
+            finding.would_block |= denies && !enforce;
+            if denies && enforce && verdict_is_free(finding) {
+                let entry = entry::Wanted { decision, number, blocked, task: &common.task, generation: self.world.generation };
+                match entry.write(&mut self.verdicts) {
+                    Ok(written) => {
+                        self.counts.entries_written += 1;
+                        finding.entry_written.get_or_insert(written);
+                    }
+                    Err(error) => {
+                        self.counts.entry_errors += 1;
+                        tracing::warn!("rule {}: no block entry: {error}", decision.id);
+                    }
+                }
+                entry::kill_if_asked(decision, &common.task);
+            }
+            finding.decisions.push((decision.clone(), rule));
+        }
+    }
+
+    /// Destinations without a known country are worth an alert while countries are what is enforced.
+    fn unknown_country(&self, geo: Option<&GeoFact>, finding: &mut Finding) {
+        let relevant = matches!(finding.input.kind, Kind::Connect | Kind::Send) && finding.kernel_rule.is_none();
+        if self.world.unknown_alerts && relevant && geo.is_some_and(|fact| fact.unknown) {
+            finding.note = Some(UNKNOWN_RULE);
+        }
+    }
+
+    fn report_errors(&mut self, outcome: &Outcome) {
+        for error in &outcome.errors {
+            self.counts.rule_errors += 1;
+            let id = self.world.policies.rules().get(error.rule as usize).map_or("?", |rule| rule.id.as_str());
+            tracing::warn!("rule {id} gave no decision on an event: {}", error.cause);
+        }
+    }
+}
+
+/// A refused event needs no entry: there is one.
+fn verdict_is_free(finding: &Finding) -> bool {
+    finding.verdict.refused == 0
+}
+
+/// The script of an interpreted exec: as the kernel opened it, or else the name as given.
+fn script(exec: &Exec, before: &[Exec]) -> (String, FileId) {
+    if let Some(first) = before.iter().find(|b| b.file != exec.file && !b.path.is_empty()) {
+        return (input::path_text(&first.path, first.links.max(1)), first.file);
+    }
+    let name = String::from_utf8_lossy(&exec.filename);
+    if name.starts_with('/') || exec.directory.is_empty() {
+        return (name.into_owned(), FileId::default());
+    }
+    let directory = String::from_utf8_lossy(&exec.directory);
+    (format!("{}/{}", directory.trim_end_matches('/'), name.trim_start_matches("./")), FileId::default())
+}
+
+/// The wire number of an event's kind.
+const fn kind_of(event: &Event) -> u16 {
+    match event {
+        Event::Fork { .. } => kind::FORK,
+        Event::Exit(_) => kind::EXIT,
+        Event::BeforeExec(_) => kind::BEFORE_EXEC,
+        Event::Exec(_) => kind::EXEC,
+        Event::Open(_) => kind::OPEN,
+        Event::Network(network) => network.kind,
+    }
+}
+
+/// Owned facts about who acted.
+#[derive(Default)]
+struct ActorParts {
+    process: Process,
+    parent: Option<Process>,
+    container: Option<Arc<str>>,
+}
+
+impl ActorParts {
+    fn actor(&self) -> Actor<'_> {
+        Actor { process: &self.process, parent: self.parent.as_ref(), container: self.container.as_deref() }
+    }
+}

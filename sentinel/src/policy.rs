@@ -1,0 +1,121 @@
+//! Policies and country data: read, compiled, put in force.
+//!
+//! Invariant: everything that can be wrong is found before anything in force changes. New entries go in before old
+//! ones go out, so a rule that is in both sets is never without its entry.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use anyhow::{Context as _, Result, anyhow};
+use geoip::Database;
+use rules::{LoadOptions, Policies};
+
+use crate::{
+    config::{Config, Mode, Unknown},
+    kernel::verdicts::{Place, Verdicts},
+    standing::{self, Compiled, Setting},
+    world::{CANARY, Numbers, World, event_rule},
+};
+
+/// What was read.
+pub struct Loaded {
+    /// Compiled policies.
+    pub policies: Arc<Policies>,
+    /// Country data.
+    pub geo: Arc<Database>,
+}
+
+/// What is ready to be put in force.
+pub struct Prepared {
+    /// For the pipeline.
+    pub world: World,
+    /// For the kernel.
+    pub compiled: Compiled,
+}
+
+/// Reads policies, data and country database.
+///
+/// # Errors
+///
+/// Every error in the policies; a database that cannot be used.
+pub fn load(config: &Config) -> Result<Loaded> {
+    let shipped = config.policy.is_empty();
+    let options = LoadOptions { paths: config.policy.clone(), data: config.data.clone(), shipped };
+    let policies = Policies::load(&options).map_err(|errors| anyhow!("the policies are not usable:\n{errors}"))?;
+    let geo = match &config.geoip {
+        Some(path) => Database::open(path)?,
+        None => Database::embedded().context("the embedded country database is not usable")?,
+    };
+    Ok(Loaded { policies: Arc::new(policies), geo: Arc::new(geo) })
+}
+
+/// Compiles standing rules and numbers all rules.
+///
+/// # Errors
+///
+/// Every standing rule that cannot be put in force.
+pub fn prepare(
+    loaded: &Loaded,
+    config: &Config,
+    cgroups: &Path,
+    generation: u32,
+    numbers: &mut Numbers,
+) -> Result<Prepared> {
+    let policies = &loaded.policies;
+    let setting =
+        Setting { geo: &loaded.geo, mode: config.mode, unknown: config.unknown, cgroups, generation };
+    let compiled = standing::compile(policies.standing(), &setting, numbers).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow!("standing rules cannot be put in force:\n{}", lines.join("\n"))
+    })?;
+    let event_rules = policies
+        .rules()
+        .iter()
+        .map(|info| numbers.give(text_of(info, policies), event_rule(info, config.mode)))
+        .collect();
+    let world = World {
+        policies: policies.clone(),
+        geo: loaded.geo.clone(),
+        generation,
+        event_rules,
+        unknown_alerts: standing::has_geo(policies.standing()) && config.unknown == Unknown::Alert,
+    };
+    Ok(Prepared { world, compiled })
+}
+
+/// What makes an event rule the same rule in another generation.
+fn text_of(info: &rules::RuleInfo, policies: &Policies) -> String {
+    format!("{} {:?} {}", info.id, info.mode, policies.sha256())
+}
+
+/// Puts a compiled set in force and takes out what no longer holds.
+///
+/// # Errors
+///
+/// If a map of the kernel is full; what was in force before then still is.
+pub fn apply(verdicts: &mut Verdicts, compiled: Compiled, world: &World) -> Result<()> {
+    for notice in &compiled.notices {
+        tracing::warn!("{notice}");
+    }
+    let mut standing: BTreeSet<(Place, u32)> = BTreeSet::new();
+    verdicts.set_limits(compiled.limits)?;
+    for (place, held) in compiled.entries {
+        verdicts.insert(&place, held)?;
+        standing.insert((place, held.entry.rule));
+    }
+    verdicts.set_geo(compiled.geo, world.generation)?;
+    let event_rules: BTreeSet<u32> = world.event_rules.iter().copied().collect();
+    verdicts.retain(|place, held| {
+        let rule = held.entry.rule;
+        rule == CANARY || event_rules.contains(&rule) || standing.contains(&(place.clone(), rule))
+    })?;
+    Ok(())
+}
+
+/// The word for a mode.
+#[must_use]
+pub const fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Monitor => "monitor",
+        Mode::Enforce => "enforce",
+    }
+}

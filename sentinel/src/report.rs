@@ -1,0 +1,260 @@
+//! The state of a running daemon, as a value and as text for people.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use sentinel_common::event::kind;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    canary::Proof,
+    config::Mode,
+    daemon::Daemon,
+    kernel::{HookState, attach::Scope},
+    policy::mode_word,
+    standing,
+    status::{Enforcement, Facts, GeoStatus, HookStatus, RuleStatus, Status, conclude},
+};
+
+/// Kinds that are counted, with their names.
+const KINDS: [(u16, &str); 8] = [
+    (kind::EXEC, "exec"),
+    (kind::OPEN, "open"),
+    (kind::CONNECT, "connect"),
+    (kind::SEND, "send"),
+    (kind::PACKET, "packet"),
+    (kind::FORK, "fork"),
+    (kind::EXIT, "exit"),
+    (kind::BEFORE_EXEC, "exec_note"),
+];
+
+impl Daemon {
+    /// The state now.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel's counters cannot be read.
+    pub fn status(&mut self) -> Result<Status> {
+        self.drain();
+        let hooks = self.hook_statuses()?;
+        let (enforcement, reasons) = conclude(&self.facts(&hooks));
+        let reasons = if self.config.mode == Mode::Monitor { with_coverage(reasons, &hooks) } else { reasons };
+        let world = &self.pipeline.world;
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            mode: mode_word(self.config.mode).to_owned(),
+            enforcement,
+            reasons,
+            scope: match &self.config.scope {
+                Scope::Host => "host".to_owned(),
+                Scope::Cgroup(path) => path.display().to_string(),
+            },
+            hooks,
+            counters: counters(self)?,
+            policies: world.policies.packages().to_vec(),
+            rules: self.rules(),
+            generation: world.generation,
+            policy_sha256: world.policies.sha256().to_owned(),
+            geo: self.geo(),
+            sinks: serde_json::to_value(self.pipeline.alerting.sinks.status())?,
+            gaps: Vec::new(),
+            entries: self.pipeline.verdicts.iter().count(),
+            processes: self.pipeline.processes.len(),
+            alerts: self.pipeline.alerting.sent,
+            rule_errors: self.pipeline.counts.rule_errors,
+            refused_reload: self.refused_reload.clone(),
+        })
+    }
+
+    fn hook_statuses(&self) -> Result<Vec<HookStatus>> {
+        self.kernel.hooks.iter().zip(&self.proofs).map(|(state, proof)| self.hook_status(state, proof.as_ref())).collect()
+    }
+
+    fn hook_status(&self, state: &HookState, proof: Option<&Proof>) -> Result<HookStatus> {
+        let stats = self.stats.hook(state.hook.id)?;
+        let failed = match proof {
+            Some(Proof::Failed(why)) => Some(why.clone()),
+            Some(Proof::Proven) | None => None,
+        };
+        Ok(HookStatus {
+            name: state.hook.name.to_owned(),
+            attached: state.attached,
+            proven: proof == Some(&Proof::Proven),
+            refused: stats.refused,
+            would_refuse: stats.would_refuse,
+            runs: stats.runs,
+            errors: stats.errors,
+            reason: state.reason.clone().or(failed),
+        })
+    }
+
+    fn facts(&self, hooks: &[HookStatus]) -> Facts {
+        let refusing = || self.kernel.hooks.iter().zip(hooks).filter(|(state, _)| state.hook.refuses);
+        let unproven = refusing().filter(|(_, status)| !status.proven).map(|(state, status)| {
+            let why = status.reason.as_deref().unwrap_or("no canary has proved it");
+            format!("{}: {}: {why}", state.hook.family.as_str(), status.name)
+        });
+        let standing = self.pipeline.world.policies.standing();
+        Facts {
+            enforce: self.config.mode == Mode::Enforce,
+            unproven: unproven.collect(),
+            any_proven: refusing().any(|(_, status)| status.proven),
+            egress_rules: standing::has_egress(standing),
+            scoped: self.kernel.scoped(),
+            forwards: self.kernel.features.forwards,
+        }
+    }
+
+    fn rules(&self) -> Vec<RuleStatus> {
+        let world = &self.pipeline.world;
+        let numbers = &self.pipeline.numbers;
+        let event = world.event_rules.iter().filter_map(|number| numbers.rule(*number)).map(|rule| RuleStatus {
+            id: rule.id.clone(),
+            verb: rule.verb.to_string(),
+            severity: rule.severity.to_string(),
+            mode: mode_word(rule.mode).to_owned(),
+        });
+        let standing = world.policies.standing().iter().map(|entry| RuleStatus {
+            id: entry.id.clone(),
+            verb: entry.rule_name.to_string(),
+            severity: entry.severity.to_string(),
+            mode: mode_word(crate::world::weaker(self.config.mode, entry.mode)).to_owned(),
+        });
+        event.chain(standing).collect()
+    }
+
+    fn geo(&self) -> GeoStatus {
+        let info = self.pipeline.world.geo.info();
+        let now = jiff::Timestamp::now().as_second();
+        let (v4, v6) = self.pipeline.verdicts.geo_prefixes();
+        let build = jiff::Timestamp::from_second(info.build as i64).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        GeoStatus {
+            kind: info.database_type.clone(),
+            build: build.to_string(),
+            age_days: info.age_days(u64::try_from(now).unwrap_or(0)),
+            prefixes: v4 + v6,
+            entries: info.v4_entries as usize + info.v6_entries as usize,
+            sha256: info.sha256.clone(),
+            source: info.source.to_string(),
+        }
+    }
+}
+
+/// In monitor mode the reasons also say what is not seen.
+fn with_coverage(mut reasons: Vec<String>, hooks: &[HookStatus]) -> Vec<String> {
+    let missing = hooks.iter().filter(|hook| hook.name != "sys_exit_open" && !hook.proven);
+    reasons.extend(missing.map(|hook| {
+        let why = hook.reason.as_deref().unwrap_or("no canary has proved it");
+        format!("coverage: {}: {why}", hook.name)
+    }));
+    reasons
+}
+
+/// For each kind: seen = delivered + suppressed + lost. What is still in a ring is not counted as seen yet.
+fn counters(daemon: &Daemon) -> Result<Map<String, Value>> {
+    let counts = &daemon.pipeline.counts;
+    KINDS
+        .iter()
+        .map(|(kind, name)| {
+            let kernel = daemon.stats.kind(*kind)?;
+            let delivered = counts.delivered.get(kind).copied().unwrap_or(0);
+            let malformed = counts.decode_error.get(kind).copied().unwrap_or(0);
+            let lost = kernel.ring_full + kernel.no_scratch + malformed;
+            let value = json!({
+                "seen": delivered + kernel.suppressed + lost,
+                "delivered": delivered,
+                "suppressed": kernel.suppressed,
+                "lost": {
+                    "ring_full": kernel.ring_full,
+                    "no_buffer": kernel.no_scratch,
+                    "decode_error": malformed,
+                    "queue_full": 0,
+                },
+                "in_ring": kernel.submitted.saturating_sub(delivered + malformed),
+            });
+            Ok(((*name).to_owned(), value))
+        })
+        .collect()
+}
+
+/// All events lost so far.
+///
+/// # Errors
+///
+/// If the kernel's counters cannot be read.
+pub fn lost(daemon: &Daemon) -> Result<u64> {
+    let malformed: u64 = daemon.pipeline.counts.decode_error.values().sum();
+    KINDS.iter().try_fold(malformed, |sum, (kind, _)| {
+        let kernel = daemon.stats.kind(*kind)?;
+        Ok(sum + kernel.ring_full + kernel.no_scratch)
+    })
+}
+
+/// The status block.
+#[must_use]
+pub fn text(status: &Status) -> String {
+    let mut out = String::new();
+    // Writing to a String does not fail.
+    let _ = write_text(&mut out, status);
+    out
+}
+
+fn write_text(out: &mut String, s: &Status) -> std::fmt::Result {
+    let word = match s.enforcement {
+        Enforcement::Full => "FULL",
+        Enforcement::Partial => "PARTIAL",
+        Enforcement::None => "NONE",
+    };
+    writeln!(out, "Sentinel {}  pid {}  mode {}  scope {}", s.version, s.pid, s.mode, s.scope)?;
+    writeln!(out, "enforcement  {word}")?;
+    s.reasons.iter().try_for_each(|reason| writeln!(out, "             - {reason}"))?;
+    writeln!(out, "policies     {} rules in {} packages, generation {}", s.rules.len(), s.policies.len(), s.generation)?;
+    writeln!(
+        out,
+        "geo          {} of {} ({} days old), {} prefixes in the kernel, {}",
+        s.geo.kind,
+        s.geo.build.get(..10).unwrap_or(&s.geo.build),
+        s.geo.age_days,
+        s.geo.prefixes,
+        s.geo.source
+    )?;
+    writeln!(out, "{:<22} {:>8} {:>7} {:>12} {:>9} {:>9}", "hook", "attached", "proven", "runs", "refused", "would")?;
+    for hook in &s.hooks {
+        let mark = |yes| if yes { "yes" } else { "no" };
+        let (attached, proven) = (mark(hook.attached), mark(hook.proven));
+        writeln!(
+            out,
+            "{:<22} {attached:>8} {proven:>7} {:>12} {:>9} {:>9}",
+            hook.name, hook.runs, hook.refused, hook.would_refuse
+        )?;
+    }
+    write_counters(out, s)
+}
+
+fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
+    writeln!(out, "{:<22} {:>12} {:>12} {:>12} {:>8}", "events", "seen", "delivered", "suppressed", "lost")?;
+    for (kind, value) in &s.counters {
+        let number = |key: &str| value[key].as_u64().unwrap_or(0);
+        let lost: u64 = value["lost"].as_object().map_or(0, |all| all.values().filter_map(Value::as_u64).sum());
+        let (seen, delivered, suppressed) = (number("seen"), number("delivered"), number("suppressed"));
+        writeln!(out, "{kind:<22} {seen:>12} {delivered:>12} {suppressed:>12} {lost:>8}")?;
+    }
+    writeln!(out, "alerts       {}   block entries {}   processes {}", s.alerts, s.entries, s.processes)?;
+    if let Some(refused) = &s.refused_reload {
+        writeln!(out, "reload refused: {refused}")?;
+    }
+    Ok(())
+}
+
+/// What is said at the end.
+#[must_use]
+pub fn summary(status: &Status, sinks: &[alerts::SinkStatus]) -> String {
+    let mut out = String::from("\nSentinel has stopped; nothing of it is left in the kernel.\n");
+    let _ = write_counters(&mut out, status);
+    for sink in sinks {
+        let lost = sink.lost.queue_full + sink.lost.sink_error;
+        let _ = writeln!(out, "sink {}: {} alerts delivered, {lost} lost", sink.name, sink.delivered);
+    }
+    out
+}

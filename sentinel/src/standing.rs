@@ -1,0 +1,360 @@
+//! Turns standing rules into verdict entries, before any hook is attached and at every reload.
+//!
+//! Invariant: what cannot be enforced is refused by name, with its place; nothing is left out silently. A
+//! rule that would take the host down is refused too.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use geoip::{Country, CountrySet, Database};
+use ipnet::IpNet;
+use rules::{Access, Exemption, PathPattern, Protocol, StandingEntry, StandingValue, Subjects};
+use sentinel_common::verdict::{Entry, Subject, flag, limit, origin};
+use thiserror::Error;
+
+use crate::{
+    clock,
+    config::{Mode, Unknown},
+    guard,
+    kernel::verdicts::{GeoPrefixes, GeoRule, Held, LONGEST_PATH, Place, Table, Target},
+    process::file_id,
+    world::{Numbers, Rule, standing_rule},
+};
+
+/// A standing rule that cannot be put in force.
+#[derive(Debug, Error)]
+#[error("{file}:{line}: rule {id}: {what}")]
+pub struct StandingError {
+    file: String,
+    line: u32,
+    id: String,
+    what: String,
+}
+
+/// Verdict entries of a policy set.
+#[derive(Debug, Default)]
+pub struct Compiled {
+    /// Entries other than countries.
+    pub entries: Vec<(Place, Held)>,
+    /// Country prefixes.
+    pub geo: GeoPrefixes,
+    /// Subject limits.
+    pub limits: BTreeSet<(u32, u32, u64, u32)>,
+    /// What the operator should know.
+    pub notices: Vec<String>,
+}
+
+/// What compiling needs to know.
+pub struct Setting<'a> {
+    /// Country data.
+    pub geo: &'a Database,
+    /// Global mode.
+    pub mode: Mode,
+    /// What unknown countries mean.
+    pub unknown: Unknown,
+    /// The cgroup v2 mount point.
+    pub cgroups: &'a Path,
+    /// Generation of the entries.
+    pub generation: u32,
+}
+
+/// Compiles all entries of a policy set.
+///
+/// # Errors
+///
+/// Every entry that cannot be put in force.
+pub fn compile(all: &[StandingEntry], setting: &Setting, numbers: &mut Numbers) -> Result<Compiled, Vec<StandingError>> {
+    let mut out = Compiled::default();
+    let mut errors = Vec::new();
+    let mut allowed = Vec::new();
+    for entry in all {
+        let rule = standing_rule(entry, setting.mode);
+        // The text of a member is all that it says: two equal members are one rule.
+        let number = numbers.give(format!("{:?} {:?} {:?} {:?}", entry.id, entry.value, entry.only, entry.except), rule.clone());
+        let one = One { entry, rule: &rule, number, setting };
+        if let Err(what) = one.compile(&mut out, &mut allowed) {
+            errors.push(StandingError { file: entry.file.clone(), line: entry.line, id: entry.id.clone(), what });
+        }
+    }
+    allow_list(&allowed, setting, &mut out);
+    unknown_countries(all, setting, numbers, &mut out);
+    if errors.is_empty() { Ok(out) } else { Err(errors) }
+}
+
+/// One entry being compiled.
+struct One<'a> {
+    entry: &'a StandingEntry,
+    rule: &'a Rule,
+    number: u32,
+    setting: &'a Setting<'a>,
+}
+
+/// A country that an allow list names, and the rule that refuses the others.
+type Allowed = (Country, GeoRule);
+
+impl One<'_> {
+    fn compile(&self, out: &mut Compiled, allowed: &mut Vec<Allowed>) -> Result<(), String> {
+        let limits = self.limits(out)?;
+        match &self.entry.value {
+            StandingValue::BlockCountry(country) => {
+                let set: CountrySet = [country_of(country.0)?].into_iter().collect();
+                add_geo(&mut out.geo, &self.setting.geo.prefixes(&set, false), self.geo_rule(limits));
+            }
+            StandingValue::AllowCountry(country) => allowed.push((country_of(country.0)?, self.geo_rule(limits))),
+            StandingValue::BlockCidr(net) => {
+                guard::network(net)?;
+                out.entries.push((network_place(Table::Block, net), self.held(limits, u32::MAX, 0)));
+            }
+            StandingValue::BlockPath(pattern) => self.path(pattern, self.access(), limits, out)?,
+            StandingValue::BlockExecutable(pattern) => self.path(pattern, 1 << Access::Exec as u32, limits, out)?,
+            StandingValue::Exemption(exemption) => self.exemption(exemption, limits, out)?,
+            StandingValue::BlockRegion(_) => return Err(cannot("block_regions", "use block_countries or block_cidrs")),
+            StandingValue::BlockHash(_) => return Err(cannot("block_hashes", "use block_executables")),
+            StandingValue::AllowExecutable(_) => return Err(cannot("allow_executables", "use block_executables")),
+        }
+        Ok(())
+    }
+
+    fn access(&self) -> u32 {
+        self.entry.access.iter().fold(0, |bits, access| bits | 1 << access as u32)
+    }
+
+    fn flags(&self) -> u8 {
+        if self.rule.mode == Mode::Monitor { flag::MONITOR } else { 0 }
+    }
+
+    const fn geo_rule(&self, limits: u16) -> GeoRule {
+        let flags = if matches!(self.rule.mode, Mode::Monitor) { flag::MONITOR } else { 0 };
+        GeoRule { rule: self.number, flags: flags as u32, limits: limits as u32 }
+    }
+
+    fn held(&self, limits: u16, access: u32, expires: u64) -> Held {
+        let origin = if self.rule.exemption.is_some() { origin::EXEMPTION } else { origin::STANDING };
+        let entry = Entry {
+            expires,
+            rule: self.number,
+            generation: self.setting.generation,
+            hooks: u32::MAX,
+            origin,
+            flags: self.flags(),
+            limits,
+        };
+        Held { entry, access }
+    }
+
+    /// A path, and for an exact one also the file that is there now, whatever its other names.
+    fn path(&self, pattern: &PathPattern, access: u32, limits: u16, out: &mut Compiled) -> Result<(), String> {
+        if limits == 0 {
+            guard::path(pattern, access)?;
+        }
+        let held = self.held(limits, access, 0);
+        out.entries.push((path_place(Table::Block, pattern)?, held));
+        if pattern.prefix {
+            return Ok(());
+        }
+        match fs::metadata(&pattern.path) {
+            Ok(meta) => {
+                let id = file_id(&meta);
+                let target = Target::File { dev: id.dev, ino: id.ino };
+                out.entries.push((Place::new(Table::Block, target, Subject::ANYONE), held));
+            }
+            Err(error) => out.notices.push(format!(
+                "rule {}: {} is protected by its path alone, because it cannot be looked at now: {error}",
+                self.entry.id, pattern.path
+            )),
+        }
+        Ok(())
+    }
+
+    fn exemption(&self, exemption: &Exemption, limits: u16, out: &mut Compiled) -> Result<(), String> {
+        if !exemption.regions.is_empty() || !exemption.hashes.is_empty() {
+            return Err(cannot("exemptions of regions or hashes", "exempt countries, cidrs, paths or executables"));
+        }
+        let left = exemption.expires.saturating_sub(jiff::Timestamp::now().as_second());
+        let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else {
+            out.notices.push(format!("exemption {} has expired and no longer applies", exemption.id));
+            return Ok(());
+        };
+        let expires = clock::boot_after(left);
+        let held = self.held(limits, u32::MAX, expires);
+        for net in &exemption.cidrs {
+            out.entries.push((network_place(Table::Exempt, net), held));
+        }
+        let countries: CountrySet =
+            exemption.countries.iter().map(|country| country_of(country.0)).collect::<Result<_, _>>()?;
+        for net in prefixes_of(self.setting.geo, &countries) {
+            out.entries.push((network_place(Table::Exempt, &net), held));
+        }
+        for pattern in &exemption.paths {
+            out.entries.push((path_place(Table::Exempt, pattern)?, held));
+        }
+        let exec = self.held(limits, 1 << Access::Exec as u32, expires);
+        for pattern in &exemption.executables {
+            out.entries.push((path_place(Table::Exempt, pattern)?, exec));
+        }
+        Ok(())
+    }
+
+    /// Registers `only` and `except`; the limit bits of the entry.
+    fn limits(&self, out: &mut Compiled) -> Result<u16, String> {
+        let only = [limit::ONLY_EXECUTABLE, limit::ONLY_UID, limit::ONLY_CGROUP, limit::ONLY_PORT, limit::ONLY_PROTOCOL];
+        let except = [
+            limit::EXCEPT_EXECUTABLE,
+            limit::EXCEPT_UID,
+            limit::EXCEPT_CGROUP,
+            limit::EXCEPT_PORT,
+            limit::EXCEPT_PROTOCOL,
+        ];
+        Ok(self.subjects(&self.entry.only, only, out)? | self.subjects(&self.entry.except, except, out)?)
+    }
+
+    fn subjects(&self, list: &Subjects, bits: [u16; 5], out: &mut Compiled) -> Result<u16, String> {
+        if !list.containers.is_empty() {
+            return Err(cannot("only/except containers", "use cgroups"));
+        }
+        let mut used = 0;
+        let mut add = |bit: u16, value: u64, dev: u32| {
+            used |= bit;
+            out.limits.insert((self.number, u32::from(bit), value, dev));
+        };
+        let [executable, uid, cgroup, port, protocol] = bits;
+        for pattern in &list.executables {
+            let id = executable_id(pattern)?;
+            add(executable, id.ino, id.dev);
+        }
+        list.uids.iter().for_each(|value| add(uid, u64::from(*value), 0));
+        for path in &list.cgroups {
+            add(cgroup, cgroup_id(self.setting.cgroups, path)?, 0);
+        }
+        list.ports.iter().for_each(|value| add(port, u64::from(*value), 0));
+        list.protocols.iter().flat_map(|p| numbers_of(*p)).for_each(|value| add(protocol, *value, 0));
+        Ok(used)
+    }
+}
+
+fn cannot(what: &str, instead: &str) -> String {
+    format!("this version cannot enforce {what}; {instead}")
+}
+
+fn country_of(code: [u8; 2]) -> Result<Country, String> {
+    Country::from_bytes(code).ok_or_else(|| "this is no country code".to_owned())
+}
+
+/// IANA protocol numbers.
+const fn numbers_of(protocol: Protocol) -> &'static [u64] {
+    match protocol {
+        Protocol::Tcp => &[6],
+        Protocol::Udp => &[17],
+        Protocol::Icmp => &[1, 58],
+        Protocol::Sctp => &[132],
+    }
+}
+
+fn executable_id(pattern: &PathPattern) -> Result<sentinel_common::FileId, String> {
+    if pattern.prefix {
+        return Err(cannot("a directory in only/except executables", "list the executables"));
+    }
+    fs::metadata(&pattern.path)
+        .map(|meta| file_id(&meta))
+        .map_err(|error| format!("the executable {} that it is limited to cannot be looked at: {error}", pattern.path))
+}
+
+fn cgroup_id(root: &Path, path: &str) -> Result<u64, String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let full: PathBuf = root.join(path.trim_start_matches('/'));
+    fs::metadata(&full)
+        .map(|meta| meta.ino())
+        .map_err(|error| format!("the cgroup {} that it is limited to cannot be looked at: {error}", full.display()))
+}
+
+/// Place of a network, in terms of v4-mapped addresses.
+#[must_use]
+pub fn network_place(table: Table, net: &IpNet) -> Place {
+    let (address, length) = match net.trunc() {
+        IpNet::V4(net) => (net.addr().to_ipv6_mapped().octets(), 96 + net.prefix_len()),
+        IpNet::V6(net) => (net.addr().octets(), net.prefix_len()),
+    };
+    Place::new(table, Target::Cidr { address, length }, Subject::ANYONE)
+}
+
+fn path_place(table: Table, pattern: &PathPattern) -> Result<Place, String> {
+    if pattern.path.len() > LONGEST_PATH {
+        return Err(format!("a path rule holds at most {LONGEST_PATH} bytes, this path has {}", pattern.path.len()));
+    }
+    let target = Target::Path { path: pattern.path.clone().into_bytes(), prefix: pattern.prefix };
+    Ok(Place::new(table, target, Subject::ANYONE))
+}
+
+fn prefixes_of(geo: &Database, countries: &CountrySet) -> Vec<IpNet> {
+    let set = geo.prefixes(countries, false);
+    let v4 = set.v4.iter().filter_map(|p| ipnet::Ipv4Net::new(p.addr.into(), p.len).ok()).map(IpNet::V4);
+    let v6 = set.v6.iter().filter_map(|p| ipnet::Ipv6Net::new(p.addr.into(), p.len).ok()).map(IpNet::V6);
+    v4.chain(v6).collect()
+}
+
+/// Adds prefixes; where two rules name the same country the one that protects more stays.
+fn add_geo(geo: &mut GeoPrefixes, set: &geoip::PrefixSet, rule: GeoRule) {
+    let weaker = |old: &GeoRule| (old.flags, old.limits) > (rule.flags, rule.limits);
+    for prefix in &set.v4 {
+        let old = geo.v4.entry((prefix.addr, prefix.len)).or_insert(rule);
+        if weaker(old) {
+            *old = rule;
+        }
+    }
+    for prefix in &set.v6 {
+        let old = geo.v6.entry((prefix.addr, prefix.len)).or_insert(rule);
+        if weaker(old) {
+            *old = rule;
+        }
+    }
+}
+
+/// An allow list blocks every known country that it does not name.
+fn allow_list(allowed: &[Allowed], setting: &Setting, out: &mut Compiled) {
+    let Some((_, rule)) = allowed.first() else { return };
+    let named: CountrySet = allowed.iter().map(|(country, _)| *country).collect();
+    add_geo(&mut out.geo, &setting.geo.prefixes(&named.complement(), false), *rule);
+}
+
+/// With `unknown = "deny"` and any country rule, addresses without a known country are blocked too.
+fn unknown_countries(all: &[StandingEntry], setting: &Setting, numbers: &mut Numbers, out: &mut Compiled) {
+    if setting.unknown != Unknown::Deny || !has_geo(all) {
+        return;
+    }
+    let number = numbers.give(UNKNOWN_RULE.to_owned(), unknown_rule(setting.mode));
+    let rule = GeoRule { rule: number, flags: 0, limits: 0 };
+    add_geo(&mut out.geo, &setting.geo.prefixes(&CountrySet::new(), true), rule);
+}
+
+/// Whether any entry is about countries.
+#[must_use]
+pub fn has_geo(all: &[StandingEntry]) -> bool {
+    all.iter().any(|e| matches!(e.value, StandingValue::BlockCountry(_) | StandingValue::AllowCountry(_)))
+}
+
+/// Id of the rule about destinations without a known country.
+pub const UNKNOWN_RULE: &str = "geo-unknown";
+
+/// That rule.
+#[must_use]
+pub fn unknown_rule(mode: Mode) -> Rule {
+    Rule {
+        id: UNKNOWN_RULE.to_owned(),
+        verb: alerts::Verb::BlockCountries,
+        severity: rules::Severity::Medium,
+        title: "Destination without a known country".to_owned(),
+        package: "sentinel.geo".to_owned(),
+        techniques: Vec::new(),
+        mode,
+        exemption: None,
+    }
+}
+
+/// Whether any entry is about destinations.
+#[must_use]
+pub fn has_egress(all: &[StandingEntry]) -> bool {
+    has_geo(all) || all.iter().any(|e| matches!(e.value, StandingValue::BlockCidr(_) | StandingValue::BlockRegion(_)))
+}

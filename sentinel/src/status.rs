@@ -1,0 +1,203 @@
+//! The state of enforcement, as a value.
+//!
+//! Invariant: `full` is said only when every hook is proved and no way out is known to be open; what is missing
+//! is a reason, by name.
+
+use serde::{Deserialize, Serialize};
+
+/// How much is enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Enforcement {
+    /// Everything that policies say, by every hook.
+    Full,
+    /// Something is missing; the reasons say what.
+    Partial,
+    /// Nothing.
+    None,
+}
+
+impl Enforcement {
+    /// Exit code of `sentinel status`.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Full => 0,
+            Self::Partial => 3,
+            Self::None => 4,
+        }
+    }
+
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Partial => "partial",
+            Self::None => "none",
+        }
+    }
+}
+
+/// A hook in the status.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HookStatus {
+    /// Name of the hook.
+    pub name: String,
+    /// Whether its program is attached.
+    pub attached: bool,
+    /// Whether a canary proved it.
+    pub proven: bool,
+    /// Refusals by the kernel.
+    pub refused: u64,
+    /// Verdicts that would have refused.
+    pub would_refuse: u64,
+    /// Times it ran.
+    pub runs: u64,
+    /// Internal errors; each let the call pass.
+    pub errors: u64,
+    /// Why it is not attached or not proved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Country data in the status.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GeoStatus {
+    /// Type of the database.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Build date, RFC 3339.
+    pub build: String,
+    /// Days since.
+    pub age_days: u64,
+    /// Prefixes in the kernel, both families.
+    pub prefixes: usize,
+    /// Ranges in the database.
+    pub entries: usize,
+    /// Of the file.
+    pub sha256: String,
+    /// Where it came from.
+    pub source: String,
+}
+
+/// A policy rule in the status.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RuleStatus {
+    /// Id.
+    pub id: String,
+    /// `deny`, `alert`, `block_countries`, ...
+    pub verb: String,
+    /// Severity.
+    pub severity: String,
+    /// Effective mode.
+    pub mode: String,
+}
+
+/// All of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the daemon.
+    pub version: String,
+    /// Process id of the daemon.
+    pub pid: u32,
+    /// Global mode.
+    pub mode: String,
+    /// How much is enforced.
+    pub enforcement: Enforcement,
+    /// What is missing.
+    pub reasons: Vec<String>,
+    /// `host`, or the scope cgroup.
+    pub scope: String,
+    /// All hooks.
+    pub hooks: Vec<HookStatus>,
+    /// By kind: seen, delivered, suppressed, lost by cause.
+    pub counters: serde_json::Map<String, serde_json::Value>,
+    /// Packages loaded.
+    pub policies: Vec<String>,
+    /// Rules loaded.
+    pub rules: Vec<RuleStatus>,
+    /// Policy generation.
+    pub generation: u32,
+    /// SHA-256 of the policies.
+    pub policy_sha256: String,
+    /// Country data.
+    pub geo: GeoStatus,
+    /// Sinks.
+    pub sinks: serde_json::Value,
+    /// Times without enforcement.
+    pub gaps: Vec<String>,
+    /// Block entries in force.
+    pub entries: usize,
+    /// Processes in the table.
+    pub processes: usize,
+    /// Alerts made.
+    pub alerts: u64,
+    /// Rules that failed on an event.
+    pub rule_errors: u64,
+    /// The last reload that was refused, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_reload: Option<String>,
+}
+
+/// Facts that enforcement follows from.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Refusal is compiled in.
+    pub enforce: bool,
+    /// Hooks that cannot refuse what they should: `family: reason`.
+    pub unproven: Vec<String>,
+    /// Whether at least one refusing hook is proved.
+    pub any_proven: bool,
+    /// Whether a rule about destinations is in force.
+    pub egress_rules: bool,
+    /// Whether the scope is one cgroup.
+    pub scoped: bool,
+    /// Whether this host forwards packets.
+    pub forwards: bool,
+}
+
+/// Draws the conclusion.
+#[must_use]
+pub fn conclude(facts: &Facts) -> (Enforcement, Vec<String>) {
+    if !facts.enforce {
+        return (Enforcement::None, vec!["monitor".to_owned()]);
+    }
+    let mut reasons = facts.unproven.clone();
+    if !facts.any_proven {
+        return (Enforcement::None, reasons);
+    }
+    if facts.egress_rules {
+        reasons.push("af_packet: packet sockets, AF_XDP and tun devices can send past every hook".to_owned());
+        if facts.forwards {
+            reasons.push("forwarding: packets that this host forwards pass no hook".to_owned());
+        }
+        if facts.scoped {
+            reasons.push("kernel_replies: replies from kernel sockets belong to no scope".to_owned());
+        }
+    }
+    (if reasons.is_empty() { Enforcement::Full } else { Enforcement::Partial }, reasons)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monitor_is_none() {
+        assert_eq!(conclude(&Facts::default()), (Enforcement::None, vec!["monitor".to_owned()]));
+    }
+
+    #[test]
+    fn full_only_without_any_reason() {
+        let good = Facts { enforce: true, any_proven: true, ..Facts::default() };
+        assert_eq!(conclude(&good).0, Enforcement::Full);
+        for bad in [
+            Facts { unproven: vec!["exec: no".into()], ..good.clone() },
+            Facts { egress_rules: true, ..good.clone() },
+        ] {
+            assert_eq!(conclude(&bad).0, Enforcement::Partial);
+        }
+        assert_eq!(conclude(&Facts { any_proven: false, ..good }).0, Enforcement::None);
+    }
+}
