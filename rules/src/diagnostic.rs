@@ -139,6 +139,13 @@ impl Findings {
         }
     }
 
+    /// Adds an error unless its line has one already: regorus finds some faults again, in other words.
+    pub(crate) fn error_elsewhere(&mut self, diagnostic: Diagnostic) {
+        if !self.errors.iter().any(|known| known.file == diagnostic.file && known.line == diagnostic.line) {
+            self.error(diagnostic);
+        }
+    }
+
     pub(crate) fn notice(&mut self, diagnostic: Diagnostic) {
         if !self.notices.contains(&diagnostic) {
             self.notices.push(diagnostic);

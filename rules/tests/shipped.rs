@@ -33,9 +33,8 @@ fn the_tests_of_the_shipped_set_pass() {
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(report.cases.iter().any(|case| case.outcome == TestOutcome::Pass));
-    // Every policy has a test that fires it: a set that is not covered is not tested.
-    for file in report.coverage.iter().filter(|file| file.covered.is_empty() && !file.not_covered.is_empty()) {
-        panic!("no test evaluates {}", file.file);
-    }
+    // Every policy has a test that evaluates it: a file that nothing is evaluated in is not tested.
+    let untested = report.coverage.iter().find(|file| file.covered.is_empty() && !file.not_covered.is_empty());
+    assert_eq!(untested.map(|file| &file.file), None);
     println!("{} tests, {:.1} % of lines", report.cases.len(), report.covered_percent().unwrap_or(0.0));
 }

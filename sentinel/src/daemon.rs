@@ -39,6 +39,8 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long the sinks get at the end.
 const FLUSH: Duration = Duration::from_secs(5);
+/// How long a client that asked for the end has to get its answer.
+const GOODBYE: Duration = Duration::from_millis(20);
 /// Kernel type information; a test of kernels without it points elsewhere.
 pub const BTF_VARIABLE: &str = "SENTINEL_BTF";
 
@@ -189,6 +191,8 @@ impl Daemon {
                     // A client that went away needs no answer.
                     let _ = reply.send(self.answer(&request));
                     if stopping {
+                        // Let the task that holds the connection write the answer.
+                        tokio::time::sleep(GOODBYE).await;
                         return Ok(());
                     }
                 }

@@ -146,9 +146,22 @@ fn with_coverage(mut reasons: Vec<String>, hooks: &[HookStatus]) -> Vec<String> 
     let missing = hooks.iter().filter(|hook| hook.name != "sys_exit_open" && !hook.proven);
     reasons.extend(missing.map(|hook| {
         let why = hook.reason.as_deref().unwrap_or("no canary has proved it");
-        format!("coverage: {}: {why}", hook.name)
+        format!("not seen by {}: {why}", hook.name)
     }));
     reasons
+}
+
+/// Reasons for people: hooks that fail for the same reason share a line.
+fn grouped(reasons: &[String]) -> Vec<String> {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for reason in reasons {
+        let (what, why) = reason.rsplit_once(": ").unwrap_or(("", reason));
+        match groups.iter_mut().find(|(known, _)| !what.is_empty() && known == why) {
+            Some((_, all)) => all.push(what),
+            None => groups.push((why.to_owned(), vec![what])),
+        }
+    }
+    groups.into_iter().map(|(why, what)| format!("{}{}{why}", what.join(", "), if what == [""] { "" } else { ": " })).collect()
 }
 
 /// For each kind: seen = delivered + suppressed + lost. What is still in a ring is not counted as seen yet.
@@ -208,7 +221,7 @@ fn write_text(out: &mut String, s: &Status) -> std::fmt::Result {
     };
     writeln!(out, "Sentinel {}  pid {}  mode {}  scope {}", s.version, s.pid, s.mode, s.scope)?;
     writeln!(out, "enforcement  {word}")?;
-    s.reasons.iter().try_for_each(|reason| writeln!(out, "             - {reason}"))?;
+    grouped(&s.reasons).iter().try_for_each(|reason| writeln!(out, "             - {reason}"))?;
     writeln!(out, "policies     {} rules in {} packages, generation {}", s.rules.len(), s.policies.len(), s.generation)?;
     writeln!(
         out,

@@ -39,9 +39,19 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Reports every reference of `rule` to `sink`; returns the deepest nesting of its expressions.
-pub(crate) fn walk_rule(rule: &Rule, names: &Names, sink: &mut dyn FnMut(Item<'_>)) -> usize {
-    let mut walk = Walk { names, locals: Locals::default(), sink, depth: 0, deepest: 0 };
+/// How deep a rule nests.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Nesting {
+    /// Expressions, of any kind.
+    pub(crate) expressions: usize,
+    /// Bodies: the rule's own, comprehensions, `every`.
+    pub(crate) queries: usize,
+}
+
+/// Reports every reference of `rule` to `sink`; returns how deep it nests.
+pub(crate) fn walk_rule(rule: &Rule, names: &Names, sink: &mut dyn FnMut(Item<'_>)) -> Nesting {
+    let (now, deepest) = (Nesting::default(), Nesting::default());
+    let mut walk = Walk { names, locals: Locals::default(), sink, now, deepest };
     walk.rule(rule);
     walk.deepest
 }
@@ -50,8 +60,8 @@ struct Walk<'n, 's> {
     names: &'n Names,
     locals: Locals,
     sink: &'s mut dyn FnMut(Item<'_>),
-    depth: usize,
-    deepest: usize,
+    now: Nesting,
+    deepest: Nesting,
 }
 
 impl Walk<'_, '_> {
@@ -66,11 +76,11 @@ impl Walk<'_, '_> {
                     self.head(&head);
                 }
                 for body in bodies {
-                    self.query(&body.query, |walk| {
-                        walk.head(&head);
-                        if let Some(assign) = &body.assign {
-                            walk.expr(&assign.value);
-                        }
+                    // The head's value is that of the first body; each `else` has its own.
+                    self.query(&body.query, |walk| match &body.assign {
+                        Some(assign) => walk.expr(&assign.value),
+                        None if body.is_else => {}
+                        None => walk.head(&head),
                     });
                 }
                 self.locals.pop();
@@ -91,11 +101,11 @@ impl Walk<'_, '_> {
     /// Walks the statements, then whatever sees their variables.
     fn query(&mut self, query: &Query, after: impl FnOnce(&mut Self)) {
         self.locals.push();
-        self.depth += 1;
-        self.deepest = self.deepest.max(self.depth);
+        self.now.queries += 1;
+        self.deepest.queries = self.deepest.queries.max(self.now.queries);
         query.stmts.iter().for_each(|statement| self.statement(statement));
         after(self);
-        self.depth -= 1;
+        self.now.queries -= 1;
         self.locals.pop();
     }
 
@@ -123,10 +133,10 @@ impl Walk<'_, '_> {
     }
 
     fn expr(&mut self, expr: &Expr) {
-        self.depth += 1;
-        self.deepest = self.deepest.max(self.depth);
+        self.now.expressions += 1;
+        self.deepest.expressions = self.deepest.expressions.max(self.now.expressions);
         self.expr_inner(expr);
-        self.depth -= 1;
+        self.now.expressions -= 1;
     }
 
     fn expr_inner(&mut self, expr: &Expr) {

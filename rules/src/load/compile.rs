@@ -34,7 +34,7 @@ pub(super) fn package(corpus: &Corpus, found: &[&Found], data: &Value, findings:
         let policy = engine.compile_with_entrypoint(&entry.into()).map_err(|error| error.to_string())?;
         Ok(Package { engine, policy })
     });
-    built.map_err(|error| findings.error(locate(corpus, found, &error))).ok()
+    built.map_err(|error| findings.error_elsewhere(locate(corpus, found, &error))).ok()
 }
 
 /// An engine with some modules, the copies of `found` beside them, and data. The error is regorus's own text.
@@ -52,6 +52,8 @@ pub(super) fn engine(
     });
     // What a policy prints is kept by the engine: standard error belongs to the daemon.
     engine.set_gather_prints(true);
+    // As in the machine, and in OPA: a built-in function that fails is undefined.
+    engine.set_strict_builtin_errors(false);
     let mut add = |v0: bool, file: String, text: String| {
         engine.set_rego_v0(v0);
         engine.add_policy(file, text).map(drop).map_err(|error| error.to_string())

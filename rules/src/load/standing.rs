@@ -13,9 +13,9 @@ use crate::analysis::corpus::{Corpus, Source};
 use crate::analysis::fields_read;
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::fields::{Problem, items};
+use crate::load::annotation::Annotation;
 use crate::load::compile::{Package, entry_path};
 use crate::load::definitions::{Found, Role};
-use crate::load::metadata::Annotation;
 use crate::standing::{AccessSet, StandingEntry, StandingRule, StandingValue, Subjects, read_member};
 use crate::vocabulary::Severity;
 

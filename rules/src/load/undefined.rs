@@ -13,8 +13,9 @@ use crate::analysis::graph::Unknown;
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::fields::nearest;
 
-/// Checks every rule.
-pub(super) fn check(corpus: &Corpus, data: &Value, findings: &mut Findings) {
+/// Checks every rule; whether all names have a value.
+pub(super) fn check(corpus: &Corpus, data: &Value, findings: &mut Findings) -> bool {
+    let before = findings.errors.len();
     for source in &corpus.modules {
         for rule in &source.module.policy {
             let unknown = corpus.graph.look(rule, &source.names).unknown;
@@ -22,6 +23,7 @@ pub(super) fn check(corpus: &Corpus, data: &Value, findings: &mut Findings) {
             check_data(source, &unknown, data, findings);
         }
     }
+    findings.errors.len() == before
 }
 
 /// The bare name a reference starts with.

@@ -11,7 +11,7 @@ use sentinel_common::{
     verdict::{Entry, access},
 };
 
-use super::EPERM;
+use super::{lsm_answer, refused_before};
 use crate::{
     emit,
     maps::config,
@@ -27,8 +27,11 @@ use crate::{
 #[lsm(hook = "bprm_check_security")]
 fn bprm_check_security(ctx: LsmContext) -> i32 {
     let previous: i32 = ctx.arg(1);
-    if previous != 0 || !task::in_scope() {
-        return previous;
+    if previous != 0 {
+        return refused_before(previous);
+    }
+    if !task::in_scope() {
+        return 0;
     }
     check(ctx.arg(0))
 }
@@ -50,7 +53,7 @@ fn check(bprm: Object) -> i32 {
         }
         None => judge_without_path(&event),
     };
-    if verdict::refuses(&entry) { EPERM } else { 0 }
+    lsm_answer(verdict::refuses(&entry))
 }
 
 #[inline(always)]

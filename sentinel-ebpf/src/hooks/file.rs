@@ -10,7 +10,7 @@ use sentinel_common::{
     verdict::{Entry, access},
 };
 
-use super::EPERM;
+use super::{lsm_answer, refused_before};
 use crate::{
     emit,
     maps::config,
@@ -35,15 +35,18 @@ const FMODE_CREATED: u32 = 0x10_0000;
 #[lsm(hook = "file_open")]
 fn file_open(ctx: LsmContext) -> i32 {
     let previous: i32 = ctx.arg(1);
-    if previous != 0 || !task::in_scope() {
-        return previous;
+    if previous != 0 {
+        return refused_before(previous);
+    }
+    if !task::in_scope() {
+        return 0;
     }
     let file: Object = ctx.arg(0);
     if field!(file, file_f_flags, u32) & FMODE_EXEC != 0 {
         return 0;
     }
     let entry = judge(file, hook::FILE_OPEN);
-    if verdict::refuses(&entry) { EPERM } else { 0 }
+    lsm_answer(verdict::refuses(&entry))
 }
 
 /// `syscalls:sys_exit_{open,openat,openat2,creat,open_by_handle_at}`, since 2.6 (5.6 for openat2).

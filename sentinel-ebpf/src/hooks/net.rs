@@ -14,7 +14,7 @@ use sentinel_common::{
     verdict::Entry,
 };
 
-use super::{CGROUP_PASS, CGROUP_REFUSE, EPERM};
+use super::{CGROUP_PASS, CGROUP_REFUSE, lsm_answer, refused_before};
 use crate::{
     emit,
     maps::{Note, SOCKETS, config},
@@ -31,8 +31,11 @@ const MSG_FASTOPEN: u32 = 0x2000_0000;
 #[lsm(hook = "socket_connect")]
 fn socket_connect(ctx: LsmContext) -> i32 {
     let previous: i32 = ctx.arg(3);
-    if previous != 0 || !task::in_scope() {
-        return previous;
+    if previous != 0 {
+        return refused_before(previous);
+    }
+    if !task::in_scope() {
+        return 0;
     }
     let sk = field!(ctx.arg::<Object>(0), socket_sk, Object);
     if sk.is_null() {
@@ -53,8 +56,11 @@ fn socket_sendmsg(ctx: LsmContext) -> i32 {
     let previous: i32 = ctx.arg(3);
     let message: Object = ctx.arg(1);
     let name = field!(message, msghdr_msg_name, Object);
-    if previous != 0 || name.is_null() || !task::in_scope() {
-        return previous;
+    if previous != 0 {
+        return refused_before(previous);
+    }
+    if name.is_null() || !task::in_scope() {
+        return 0;
     }
     let sk = field!(ctx.arg::<Object>(0), socket_sk, Object);
     if sk.is_null() {
@@ -76,7 +82,7 @@ fn lsm_verdict(kind: u16, hook: u32, to: &Destination) -> i32 {
     if !emit::settle(hook, &entry) && !emit::suppress_own(kind, &event.header.task) {
         emit::send_fixed(kind, entry.rule, &event);
     }
-    if verdict::refuses(&entry) { EPERM } else { 0 }
+    lsm_answer(verdict::refuses(&entry))
 }
 
 /// `BPF_CGROUP_INET4_CONNECT`, since 4.17: connect on an IPv4 socket, and TCP Fast Open.

@@ -66,11 +66,10 @@ fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
 fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let mut event = Exec { header: emit::header(kind::EXEC, hook::SCHED_EXEC, 0), ..Exec::default() };
     task::current(&mut event.header.task);
-    if task::is_own(&event.header.task) {
-        emit::suppressed(kind::EXEC);
+    emit::count_hook(hook::SCHED_EXEC, |s| &mut s.runs);
+    if emit::suppress_own(kind::EXEC, &event.header.task) {
         return 0;
     }
-    emit::count_hook(hook::SCHED_EXEC, |s| &mut s.runs);
     match Builder::take() {
         Some(mut builder) => {
             exec(&mut builder, &mut event, ctx.arg(2));

@@ -222,9 +222,16 @@ fn load_object(config: Config) -> Result<Ebpf, KernelError> {
         .map_err(|error| KernelError::Load { what: "maps".to_owned(), reason: chain(&error) })
 }
 
+/// Why LSM programs are missing, when the kernel answers EPERM.
+const LSM_REFUSED: &str = "this kernel refuses LSM programs (EPERM), by lockdown or for want of CAP_SYS_ADMIN";
+
 /// Loads and attaches the LSM programs of the plan: some kernels refuse only the attaching. They are
 /// attached for good in [`Kernel::attach`]; here each link is dropped at once.
 fn load_lsm(ebpf: &mut Ebpf, hooks: &mut [HookState]) -> Result<(), String> {
+    let chain = |error: &dyn Error| match chain(error) {
+        text if text.contains("os error 1)") => LSM_REFUSED.to_owned(),
+        text => text.replace(": ", " - "),
+    };
     let btf = aya::Btf::from_sys_fs().map_err(|error| chain(&error))?;
     for state in hooks.iter().filter(|s| s.hook.attach == Attach::Lsm && s.reason.is_none()) {
         let Ok(Program::Lsm(program)) = program(ebpf, state.hook.name) else {
@@ -271,7 +278,7 @@ fn attach_global(program: &mut Program, hook: &Hook) -> Result<(), ProgramError>
 }
 
 /// Lines of the verifier's log in an error: its verdict is at the end.
-const LOG_LINES: usize = if cfg!(debug_assertions) { 40 } else { 6 };
+const LOG_LINES: usize = 2;
 
 /// An error with all its causes, on one line, with the end of the verifier's log if there is one.
 fn chain(error: &dyn Error) -> String {

@@ -61,8 +61,8 @@ impl Rings {
 
     /// Hands on what is there, at most a batch; false when nothing was left.
     ///
-    /// A refusal is handed on after the events that were in the other ring when it was found, so that
-    /// the fork and exec that made its process come first.
+    /// A refusal is handed on after the earlier events in the other ring, so that the fork and exec that made
+    /// its process come first, and before the later ones.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> bool {
         for count in 0..BATCH {
             let Some(record) = self.events.next() else {
@@ -75,15 +75,31 @@ impl Rings {
 
     fn drain_refusals(&mut self, take: &mut impl FnMut(&[u8])) -> bool {
         let mut any = false;
-        while let Some(record) = self.refusals.next() {
-            while let Some(earlier) = self.events.next() {
-                take(&earlier);
-            }
-            take(&record);
+        while let Some(refusal) = self.refusals.next() {
             any = true;
+            let time = time_of(&refusal);
+            let mut told = false;
+            while let Some(event) = self.events.next() {
+                told = time_of(&event) > time;
+                if told {
+                    take(&refusal);
+                }
+                take(&event);
+                if told {
+                    break;
+                }
+            }
+            if !told {
+                take(&refusal);
+            }
         }
         any
     }
+}
+
+/// The boot-clock time that every record starts with; 0 if it is too short to have one.
+fn time_of(record: &[u8]) -> u64 {
+    record.first_chunk().map_or(0, |time| u64::from_ne_bytes(*time))
 }
 
 fn watch(fd: RawFd, map: &'static str) -> Result<AsyncFd<Descriptor>, KernelError> {

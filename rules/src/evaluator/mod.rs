@@ -11,30 +11,23 @@
 //! by the other two and by the load, which refuses built-in functions whose result has no bound. (regorus can
 //! count allocations, but only by replacing the allocator of the whole process with one written in C.)
 
+mod engines;
+mod outcome;
+
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use regorus::rvm::RegoVM;
-use regorus::rvm::program::Program;
-use regorus::rvm::vm::VmError;
-use regorus::utils::limits::{ExecutionTimerConfig, LimitError};
 use regorus::value::Set;
 use regorus::{Engine, Value};
 
-use crate::decision::{Cause, EvalError, Outcome};
-use crate::fields::{Problem, type_name};
+use crate::decision::{Cause, Outcome};
 use crate::kind::Kind;
 use crate::load;
-use crate::load::parse::message;
-use crate::member;
 use crate::policies::{Policies, RuleInfo};
-use crate::vocabulary::Verb;
-
-/// Work units between looks at the clock.
-const CHECK_EVERY: NonZeroU32 = NonZeroU32::new(16).unwrap();
+use engines::{PANICKED, deep_copy, execute, interpret, interpreter, machine};
+use outcome::{keep, outcome};
 
 /// Bounds on every evaluation of every definition. The module says what each covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,157 +200,6 @@ fn plan(rules: &[RuleInfo], groups: &[load::Group], kind: Kind) -> Plan {
     let matching = rules.iter().enumerate().filter(|(_, rule)| rule.kinds.contains(kind));
     let singles = matching.map(|(index, _)| index).filter(|index| !grouped.contains(index)).collect();
     Plan { groups: chosen, singles }
-}
-
-/// Keeps what a rule gave, unless that is nothing.
-fn keep(rule: usize, result: Result<Value, Cause>, limits: &Limits, fired: &mut Vec<Fired>) {
-    let result = match result {
-        Ok(Value::Undefined) => return,
-        Ok(Value::Set(members)) if members.is_empty() => return,
-        Ok(Value::Set(members)) => bounded(members, limits),
-        Ok(other) => Err(Cause::Runtime(format!("the rule is {}; a set is needed", type_name(&other)))),
-        Err(cause) => Err(cause),
-    };
-    fired.push((rule, result));
-}
-
-/// A machine for a program that holds `rules` definitions. The copy shares nothing with the program.
-fn machine(program: &Program, data: &Value, limits: &Limits, rules: usize) -> Box<RegoVM> {
-    let mut program = program.clone();
-    program.literals.iter_mut().for_each(|literal| *literal = deep_copy(literal));
-    let mut vm = Box::new(RegoVM::new());
-    vm.load_program(Arc::new(program));
-    vm.set_max_instructions(limits.instructions.saturating_mul(rules));
-    vm.set_execution_timer_config(Some(timer(limits)));
-    // The load has tried this; a conflict cannot come up any more.
-    if let Err(error) = vm.set_data(data.clone()) {
-        debug_assert!(false, "data was checked at load: {error}");
-    }
-    vm
-}
-
-/// What a panic inside regorus is reported as.
-const PANICKED: &str = "the policy engine panicked";
-
-fn execute(vm: &mut RegoVM, input: &Value) -> Result<Value, Cause> {
-    vm.set_input(input.clone());
-    // A bug in the engine must cost one rule, not the thread.
-    let run = catch_unwind(AssertUnwindSafe(|| vm.execute_entry_point_by_index(0)));
-    run.unwrap_or_else(|_| Err(VmError::Internal { message: PANICKED.to_owned(), pc: 0 })).map_err(machine_cause)
-}
-
-fn interpret(engine: &mut Engine, path: &str, input: &Value) -> Result<Value, Cause> {
-    engine.set_input(input.clone());
-    let run = catch_unwind(AssertUnwindSafe(|| {
-        let value = engine.eval_rule(path.to_owned());
-        // What a rule prints is of no use here, and would pile up.
-        drop(engine.take_prints());
-        value.map_err(|error| interpreter_cause(error.downcast_ref(), &error.to_string()))
-    }));
-    run.unwrap_or_else(|_| Err(Cause::Runtime(PANICKED.to_owned())))
-}
-
-fn interpreter(engine: &Engine, limits: &Limits) -> Engine {
-    let mut engine = engine.clone();
-    engine.set_execution_timer_config(timer(limits));
-    engine
-}
-
-fn timer(limits: &Limits) -> ExecutionTimerConfig {
-    ExecutionTimerConfig { limit: limits.time, check_interval: CHECK_EVERY }
-}
-
-fn machine_cause(error: VmError) -> Cause {
-    match error {
-        VmError::TimeLimitExceeded { .. } => Cause::TimeLimit,
-        VmError::InstructionLimitExceeded { .. } => Cause::InstructionLimit,
-        VmError::MemoryLimitExceeded { .. } | VmError::MemoryBudgetExceeded { .. } => Cause::MemoryLimit,
-        VmError::Internal { message, .. } => Cause::Runtime(message),
-        other => Cause::Runtime(other.to_string()),
-    }
-}
-
-fn interpreter_cause(limit: Option<&LimitError>, text: &str) -> Cause {
-    match limit {
-        Some(LimitError::TimeLimitExceeded { .. }) => Cause::TimeLimit,
-        Some(LimitError::MemoryLimitExceeded { .. }) => Cause::MemoryLimit,
-        Some(LimitError::RegexSizeLimitExceeded { .. }) | None => Cause::Runtime(message(text)),
-    }
-}
-
-/// The members, if they are not larger than the limit on memory allows.
-fn bounded(members: Arc<Set>, limits: &Limits) -> Result<Arc<Set>, Cause> {
-    let size: usize = members.iter().map(text_size).fold(0, usize::saturating_add);
-    if size > limits.memory { Err(Cause::MemoryLimit) } else { Ok(members) }
-}
-
-/// Bytes of text in a member. A member is a text or a flat object; anything deeper is refused elsewhere.
-fn text_size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Object(object) => object.iter().map(|(_, field)| field.as_string().map_or(8, |text| text.len())).sum(),
-        _ => 8,
-    }
-}
-
-/// Turns members into decisions. An `allow` that fired silences its package.
-fn outcome(rules: &[RuleInfo], kind: Kind, fired: Vec<Fired>) -> Outcome {
-    let mut outcome = Outcome::default();
-    let (allows, decides): (Vec<Fired>, Vec<Fired>) =
-        fired.into_iter().partition(|(rule, _)| rules[*rule].verb == Verb::Allow);
-    for (index, members) in allows {
-        let rule = &rules[index];
-        let checked = members_of(rule, members, &mut outcome, member::check_allow);
-        if !checked.is_empty() {
-            outcome.allowed_by.push(rule.index);
-        }
-    }
-    let silent: Vec<&str> = outcome.allowed_by.iter().map(|rule| rules[*rule as usize].package.as_str()).collect();
-    for (index, members) in decides {
-        let rule = &rules[index];
-        let decisions = members_of(rule, members, &mut outcome, |member| member::read(rule, kind, member));
-        if !silent.contains(&rule.package.as_str()) {
-            outcome.decisions.extend(decisions);
-        }
-    }
-    outcome
-}
-
-/// Reads every member; those that cannot be read are errors.
-fn members_of<T>(
-    rule: &RuleInfo,
-    members: Result<Arc<Set>, Cause>,
-    outcome: &mut Outcome,
-    read: impl Fn(&Value) -> Result<T, Problem>,
-) -> Vec<T> {
-    let fail = |cause| EvalError { rule: rule.index, cause };
-    match members {
-        Err(cause) => {
-            outcome.errors.push(fail(cause));
-            Vec::new()
-        }
-        Ok(members) => {
-            let results = members.iter_sorted().map(read);
-            let (good, bad): (Vec<_>, Vec<_>) = results.partition(Result::is_ok);
-            let problems = bad.into_iter().filter_map(Result::err);
-            outcome.errors.extend(problems.map(|problem| fail(Cause::Runtime(problem.one_line()))));
-            good.into_iter().filter_map(Result::ok).collect()
-        }
-    }
-}
-
-/// A value that shares nothing with the original.
-fn deep_copy(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::from(text.as_ref()),
-        Value::Array(array) => Value::from(array.iter().map(deep_copy).collect::<Vec<_>>()),
-        Value::Set(set) => Value::from(set.iter_sorted().map(deep_copy).collect::<std::collections::BTreeSet<_>>()),
-        Value::Object(object) => {
-            let fields = object.iter().map(|(key, value)| (deep_copy(key), deep_copy(value)));
-            Value::from(fields.collect::<std::collections::BTreeMap<_, _>>())
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Undefined => value.clone(),
-    }
 }
 
 #[cfg(test)]

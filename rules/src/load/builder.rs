@@ -1,0 +1,150 @@
+//! Describes, compiles and evaluates the definitions of one load.
+
+use std::collections::BTreeMap;
+
+use regorus::Value;
+
+use super::annotation::Annotation;
+use super::compile::{self, Package};
+use super::definitions::{Found, Role};
+use super::{Checked, Entry, literals, standing};
+use crate::analysis::fields_read;
+use crate::analysis::kinds::Kinds;
+use crate::diagnostic::{Diagnostic, Findings};
+use crate::kind::{Kind, KindSet};
+use crate::policies::RuleInfo;
+use crate::standing::StandingEntry;
+use crate::vocabulary::{Engine, Severity, Verb};
+
+/// What a load has made so far.
+pub(super) struct Builder<'c> {
+    pub(super) checked: &'c Checked,
+    pub(super) rules: Vec<RuleInfo>,
+    pub(super) standing: Vec<StandingEntry>,
+    pub(super) entries: Vec<Option<Entry>>,
+    pub(super) engines: Vec<regorus::Engine>,
+    pub(super) data: Value,
+    pub(super) findings: Findings,
+}
+
+impl Builder<'_> {
+    fn annotation(&self, found: &Found) -> Annotation {
+        let source = &self.checked.corpus.modules[found.at.0];
+        self.checked.annotations.of(found.at.0, found.at.1, source)
+    }
+
+    /// An id says which policy spoke; two packages sharing one is a copy that was not finished.
+    pub(super) fn notice_shared_ids(&mut self, packages: &BTreeMap<String, Vec<&Found>>) {
+        let mut owners = BTreeMap::<String, String>::new();
+        for (package, found) in packages {
+            for found in found {
+                let Some(id) = self.annotation(found).id else { continue };
+                let owner = owners.entry(id.clone()).or_insert_with(|| package.clone()).clone();
+                if owner != *package {
+                    let finding = self.at(found, format!("id \"{id}\" is also used by package {owner}"));
+                    self.findings.notice(finding.hint("give each policy an id of its own"));
+                }
+            }
+        }
+    }
+
+    fn at(&self, found: &Found, message: impl Into<String>) -> Diagnostic {
+        let source = &self.checked.corpus.modules[found.at.0];
+        Diagnostic::at(&source.file, &source.text, found.line, found.column, message)
+    }
+
+    /// Describes the event rules; their code comes later.
+    pub(super) fn rules(&mut self, found: &[Found]) {
+        let mut kinds = Kinds::new(&self.checked.corpus);
+        for found in found {
+            if let Role::Event(verb) = found.role {
+                let annotation = self.annotation(found);
+                let set = kinds.of_definition(found.at);
+                let rule = self.rule(found, verb, annotation, set);
+                literals::check(&self.checked.corpus, found, &rule, &mut self.findings);
+                self.rules.push(rule);
+                self.entries.push(None);
+            }
+        }
+        for unknown in kinds.into_unknown() {
+            let source = self.checked.corpus.modules.iter().find(|source| source.file == unknown.file);
+            let text = source.map_or("", |source| &source.text);
+            let message = format!("\"{}\" is no event.action, so this never holds", unknown.word);
+            let finding = Diagnostic::at(&unknown.file, text, unknown.line, unknown.column, message);
+            let names = Kind::ALL.map(Kind::as_str);
+            self.findings.error(finding.hint(match crate::fields::nearest(&unknown.word, &names) {
+                Some(meant) => format!("did you mean \"{meant}\"?"),
+                None => format!("events are: {}", names.join(", ")),
+            }));
+        }
+    }
+
+    fn rule(&mut self, found: &Found, verb: Verb, annotation: Annotation, kinds: KindSet) -> RuleInfo {
+        if kinds.is_empty() {
+            let finding = self.at(found, format!("`{verb}` can never fire: no event has the action it asks for"));
+            self.findings.notice(finding.hint("its conditions on input.event.action exclude each other"));
+        }
+        let source = &self.checked.corpus.modules[found.at.0];
+        RuleInfo {
+            index: u32::try_from(self.rules.len()).unwrap_or(u32::MAX),
+            id: annotation.id.unwrap_or_else(|| found.default_id.clone()),
+            package: source.package(),
+            verb,
+            title: annotation.title.unwrap_or_default(),
+            description: annotation.description.unwrap_or_default(),
+            severity: annotation.severity.unwrap_or(Severity::Medium),
+            techniques: annotation.techniques.unwrap_or_default(),
+            mode: annotation.mode,
+            ttl: annotation.ttl,
+            maturity: annotation.maturity,
+            related_resources: annotation.related.unwrap_or_default(),
+            file: source.file.clone(),
+            line: found.line,
+            kinds,
+            fields: fields_read(&self.checked.corpus, found.at),
+            engine: Engine::Rvm,
+        }
+    }
+
+    /// Compiles the definitions of one package and evaluates its standing rules.
+    pub(super) fn package(&mut self, found: &[&Found]) {
+        let corpus = &self.checked.corpus;
+        let Some(mut package) = compile::package(corpus, found, &self.data, &mut self.findings) else { return };
+        for found in found {
+            match found.role {
+                Role::Event(_) => self.event_rule(found, &package),
+                Role::Standing(_) => {
+                    let annotation = self.annotation(found);
+                    let entries = standing::evaluate(corpus, &mut package, found, &annotation, &mut self.findings);
+                    self.standing.extend(entries);
+                }
+            }
+        }
+        self.engines.push(package.engine);
+    }
+
+    fn event_rule(&mut self, found: &Found, package: &Package) {
+        let path = compile::entry_path(&self.checked.corpus, Some(found));
+        let program = match compile::program(&package.policy, &path) {
+            Ok(program) => {
+                if let Err(error) = compile::check_data(&program, &self.data) {
+                    let finding = self.at(found, format!("data and rules define the same document: {error}"));
+                    self.findings.error(finding.hint("rename one of them"));
+                }
+                Some(program)
+            }
+            Err(reason) => {
+                let message = format!("`{}` runs in the interpreter, which is slower: {reason}", found.role.name());
+                self.findings.notice(self.at(found, message));
+                if let Some(rule) = found.rule.and_then(|rule| self.rules.get_mut(rule)) {
+                    rule.engine = Engine::Interpreter { reason };
+                }
+                None
+            }
+        };
+        let entry = Entry { program, engine: self.engines.len(), path };
+        if let Some(slot) = found.rule.and_then(|rule| self.entries.get_mut(rule)) {
+            *slot = Some(entry);
+        }
+    }
+}
