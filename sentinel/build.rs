@@ -11,7 +11,8 @@ const DEBIAN: &str = "debian";
 
 fn main() -> anyhow::Result<()> {
     let manifest = std::env::var("CARGO_MANIFEST_DIR").context("cargo sets CARGO_MANIFEST_DIR")?;
-    let package = Package { name: "sentinel-ebpf", root_dir: &format!("{manifest}/../sentinel-ebpf"), ..Package::default() };
+    let package =
+        Package { name: "sentinel-ebpf", root_dir: &format!("{manifest}/../sentinel-ebpf"), ..Package::default() };
     println!("cargo:rerun-if-changed={manifest}/../sentinel-common/src");
     let toolchain = if has_debian_toolchain() { Toolchain::Custom(DEBIAN) } else { Toolchain::Nightly };
     build_ebpf([package], toolchain).context("building the kernel programs failed; run `cargo xtask setup` first")

@@ -23,14 +23,8 @@ pub struct Config {
 
 impl Config {
     /// All zero: what the object file holds before the loader fills it in.
-    pub const ZERO: Self = Self {
-        enforce: 0,
-        own_tgid: 0,
-        attached: 0,
-        scope_level: 0,
-        scope_cgroup: 0,
-        offsets: Offsets::ZERO,
-    };
+    pub const ZERO: Self =
+        Self { enforce: 0, own_tgid: 0, attached: 0, scope_level: 0, scope_cgroup: 0, offsets: Offsets::ZERO };
 }
 
 macro_rules! offsets {

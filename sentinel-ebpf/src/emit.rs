@@ -129,4 +129,3 @@ pub(crate) fn send_built<T>(kind: u16, rule: u32, builder: &mut Builder, fixed: 
     let (record, length) = builder.finish(fixed);
     send(kind, rule, record, length);
 }
-

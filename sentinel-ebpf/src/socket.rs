@@ -63,12 +63,7 @@ pub(crate) fn kind_of(sk: Object) -> (u16, u16, u16) {
 /// The socket's family decides how: an IPv4 socket takes AF_UNSPEC for IPv4 when it sends
 /// (`unspec_is_inet`), an IPv6 socket also takes an IPv4 address.
 #[inline(always)]
-pub(crate) fn destination(
-    sk: Object,
-    address: u64,
-    length: u32,
-    unspec_is_inet: bool,
-) -> Option<Destination> {
+pub(crate) fn destination(sk: Object, address: u64, length: u32, unspec_is_inet: bool) -> Option<Destination> {
     let (family, socket_type, protocol) = kind_of(sk);
     if family != AF_INET && family != AF_INET6 {
         return None;

@@ -15,9 +15,7 @@ use sentinel_common::{
 };
 
 use crate::{
-    maps::{
-        ACTIVE, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_PATHS, FILES, GEO4, GEO6, LIMITS, PATHS, config,
-    },
+    maps::{ACTIVE, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_PATHS, FILES, GEO4, GEO6, LIMITS, PATHS, config},
     scratch::Builder,
 };
 
@@ -38,10 +36,7 @@ pub(crate) fn active_classes() -> u32 {
 /// Whether an entry refuses, as opposed to being reported only.
 #[inline(always)]
 pub(crate) fn refuses(entry: &Entry) -> bool {
-    config!(enforce) == 1
-        && entry.rule != 0
-        && entry.origin != origin::EXEMPTION
-        && (entry.flags & flag::MONITOR == 0)
+    config!(enforce) == 1 && entry.rule != 0 && entry.origin != origin::EXEMPTION && (entry.flags & flag::MONITOR == 0)
 }
 
 /// Form of a verdict in an event.
@@ -84,24 +79,19 @@ fn listed(q: &Question, address: Address, classes: u32) -> Entry {
     let mut key = DestinationKey { address, subject: Subject::ANYONE, port: 0, pad: [0; 3] };
     let subjects = [
         (Subject::ANYONE, active::DESTINATION, active::DESTINATION_PORT),
-        (
-            Subject::executable(q.task.executable),
-            active::DESTINATION_EXECUTABLE,
-            active::DESTINATION_PORT_EXECUTABLE,
-        ),
-        (
-            Subject::instance(q.task.tgid, q.task.start),
-            active::DESTINATION_INSTANCE,
-            active::DESTINATION_PORT_INSTANCE,
-        ),
+        (Subject::executable(q.task.executable), active::DESTINATION_EXECUTABLE, active::DESTINATION_PORT_EXECUTABLE),
+        (Subject::instance(q.task.tgid, q.task.start), active::DESTINATION_INSTANCE, active::DESTINATION_PORT_INSTANCE),
     ];
     for (subject, any_port, with_port) in subjects {
         key.subject = subject;
         for (port, class) in [(0, any_port), (q.port, with_port)] {
             key.port = port;
+            if classes & class == 0 {
+                continue;
+            }
             // SAFETY: entries are replaced as a whole; a torn read could only mix two rules' attribution.
-            if classes & class != 0
-                && let Some(entry) = unsafe { DESTINATIONS.get(&key) }
+            let found = unsafe { DESTINATIONS.get(key) };
+            if let Some(entry) = found
                 && holds(q, entry)
             {
                 return *entry;
@@ -143,11 +133,8 @@ fn country(q: &Question, address: Address) -> Entry {
     if class(address) as u8 != Class::Public as u8 {
         return Entry::NONE;
     }
-    let found: Option<&GeoEntry> = if address.is_v4() {
-        GEO4.get(&Key::new(32, address.v4().to_be()))
-    } else {
-        GEO6.get(&Key::new(128, address))
-    };
+    let found: Option<&GeoEntry> =
+        if address.is_v4() { GEO4.get(&Key::new(32, address.v4().to_be())) } else { GEO6.get(&Key::new(128, address)) };
     let Some(found) = found else { return Entry::NONE };
     let entry = Entry {
         expires: 0,
@@ -197,10 +184,12 @@ fn file_entry(q: &Question, file: FileId, wanted: u32, classes: u32) -> Entry {
         (Subject::instance(q.task.tgid, q.task.start), active::FILE_INSTANCE),
     ];
     for (subject, class) in subjects {
+        if classes & class == 0 {
+            continue;
+        }
         // SAFETY: as in `listed`.
-        if classes & class != 0
-            && let Some(entries) = unsafe { FILES.get(FileKey { file, subject }) }
-        {
+        let found = unsafe { FILES.get(FileKey { file, subject }) };
+        if let Some(entries) = found {
             let entry = wanted_entry(q, entries, wanted);
             if entry.rule != 0 {
                 return entry;

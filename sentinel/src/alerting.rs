@@ -149,10 +149,9 @@ fn parts(world: &World, finding: Finding, lost_before: u64) -> AlertParts {
         hook: finding.hook.to_owned(),
         decision,
         rules,
-        entry_written: finding.entry_written.map(|(scope, expires)| EntryWritten {
-            scope,
-            expires: (expires != 0).then(|| clock::wall(expires)),
-        }),
+        entry_written: finding
+            .entry_written
+            .map(|(scope, expires)| EntryWritten { scope, expires: (expires != 0).then(|| clock::wall(expires)) }),
         exemption,
         geo: finding.geo.map(|fact| geo(world, fact)),
         list: None,

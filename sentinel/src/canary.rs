@@ -51,7 +51,13 @@ pub enum Proof {
 /// # Errors
 ///
 /// If the child cannot be started or the maps not be written: nothing is then proved.
-pub fn prove(kernel: &Kernel, verdicts: &mut Verdicts, stats: &Stats, run_dir: &Path, enforce: bool) -> Result<Vec<Option<Proof>>> {
+pub fn prove(
+    kernel: &Kernel,
+    verdicts: &mut Verdicts,
+    stats: &Stats,
+    run_dir: &Path,
+    enforce: bool,
+) -> Result<Vec<Option<Proof>>> {
     let file = run_dir.join("canary");
     std::fs::write(&file, b"canary").with_context(|| format!("cannot write {}", file.display()))?;
     let mut trial = Trial { verdicts, stats, file: file.clone(), enforce, child: Canary::start(kernel)? };
@@ -122,13 +128,7 @@ fn judge(errno: i32, met: bool, enforce: bool) -> Proof {
 }
 
 fn entry(hook: &Hook) -> Entry {
-    Entry {
-        rule: CANARY,
-        hooks: 1 << hook.id,
-        origin: origin::STANDING,
-        flags: flag::CANARY,
-        ..Entry::NONE
-    }
+    Entry { rule: CANARY, hooks: 1 << hook.id, origin: origin::STANDING, flags: flag::CANARY, ..Entry::NONE }
 }
 
 fn file_target(path: &Path) -> Result<Target> {

@@ -164,7 +164,8 @@ impl Config {
         let file = read(flags.config.as_deref())?;
         let mode = flags.mode.or(file.mode).unwrap_or(Mode::Monitor);
         let sinks = if flags.alerts.is_empty() { &file.alerts } else { &flags.alerts };
-        let alerts: Vec<Sink> = sinks.iter().map(|text| text.parse().map_err(anyhow::Error::from)).collect::<Result<_>>()?;
+        let alerts: Vec<Sink> =
+            sinks.iter().map(|text| text.parse().map_err(anyhow::Error::from)).collect::<Result<_>>()?;
         let _ = flags.format.or(file.format).unwrap_or_default();
         Ok(Self {
             policy: over(&flags.policy, file.policy),

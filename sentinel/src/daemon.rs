@@ -302,4 +302,3 @@ fn state_dir(path: &Path) -> Result<()> {
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o700)))
         .with_context(|| format!("cannot make the state directory {}", path.display()))
 }
-

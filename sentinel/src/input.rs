@@ -169,7 +169,10 @@ fn file(path: &str, file: sentinel_common::FileId) -> Object {
         object.set("path", text(path)).set("name", text(name(clean)));
         if let Some((directory, base)) = clean.rsplit_once('/') {
             object.set("directory", text(if directory.is_empty() { "/" } else { directory }));
-            object.set_some("extension", base.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, e)| text(e)));
+            object.set_some(
+                "extension",
+                base.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, e)| text(e)),
+            );
         }
     }
     if !file.is_none() {

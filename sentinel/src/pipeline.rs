@@ -172,8 +172,7 @@ impl Pipeline {
     }
 
     fn network(&mut self, event: &Network) {
-        let parts =
-            if taskless(&event.common) { ActorParts::default() } else { self.actor_parts(&event.common.task) };
+        let parts = if taskless(&event.common) { ActorParts::default() } else { self.actor_parts(&event.common.task) };
         let geo = self.geo_fact(event);
         let country = geo.as_ref().and_then(|fact| fact.country.as_deref());
         let input = input::network(event, country, &parts.actor(), &self.host);
@@ -225,7 +224,8 @@ impl Pipeline {
             let denies = decision.verb == rules::Verb::Deny;
             finding.would_block |= denies && !enforce;
             if denies && enforce && verdict_is_free(finding) {
-                let entry = entry::Wanted { decision, number, blocked, task: &common.task, generation: self.world.generation };
+                let entry =
+                    entry::Wanted { decision, number, blocked, task: &common.task, generation: self.world.generation };
                 match entry.write(&mut self.verdicts) {
                     Ok(written) => {
                         self.counts.entries_written += 1;

@@ -61,8 +61,7 @@ pub fn prepare(
     numbers: &mut Numbers,
 ) -> Result<Prepared> {
     let policies = &loaded.policies;
-    let setting =
-        Setting { geo: &loaded.geo, mode: config.mode, unknown: config.unknown, cgroups, generation };
+    let setting = Setting { geo: &loaded.geo, mode: config.mode, unknown: config.unknown, cgroups, generation };
     let compiled = standing::compile(policies.standing(), &setting, numbers).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow!("standing rules cannot be put in force:\n{}", lines.join("\n"))

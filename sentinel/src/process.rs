@@ -133,7 +133,8 @@ impl Processes {
     /// A process forked.
     pub fn fork(&mut self, task: &Task, child: (u32, u64), parent: (u32, u64)) {
         let parent_key = Key::new(parent.0, parent.1);
-        let forker = if parent.0 == task.tgid { self.of(task).clone() } else { self.known(parent_key).unwrap_or_default() };
+        let forker =
+            if parent.0 == task.tgid { self.of(task).clone() } else { self.known(parent_key).unwrap_or_default() };
         let first = Ancestor { pid: parent.0, executable: forker.image.path.clone() };
         let ancestors = std::iter::once(first).chain(forker.ancestors.iter().cloned()).take(ANCESTORS).collect();
         let key = Key::new(child.0, child.1);
@@ -243,7 +244,8 @@ fn read_process(pid: u32, expected: Option<Key>) -> Option<(Process, Key)> {
         return None;
     }
     let link = format!("/proc/{pid}/exe");
-    let path = fs::read_link(&link).map(|p| String::from_utf8_lossy(p.as_os_str().as_bytes()).into()).unwrap_or_default();
+    let path =
+        fs::read_link(&link).map(|p| String::from_utf8_lossy(p.as_os_str().as_bytes()).into()).unwrap_or_default();
     let file = fs::metadata(&link).map(|meta| file_id(&meta)).unwrap_or_default();
     let args = split_args(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
     let process = Process { key, start: ticks * TICK, image: Image { path, file }, args, ..Process::default() };
@@ -293,7 +295,12 @@ mod tests {
         all.fork(&parent, (4_000_101, 9 * TICK), (4_000_100, 5 * TICK));
         let child = task(4_000_101, 9 * TICK, 7);
         assert_eq!(&*all.of(&child).image.path, "/bin/bash");
-        all.exec(&Task { executable: FileId { ino: 8, dev: 1, pad: 0 }, ..child }, image("/bin/ls", 8), Arc::new([]), false);
+        all.exec(
+            &Task { executable: FileId { ino: 8, dev: 1, pad: 0 }, ..child },
+            image("/bin/ls", 8),
+            Arc::new([]),
+            false,
+        );
         let child = all.of(&Task { executable: FileId { ino: 8, dev: 1, pad: 0 }, ..child });
         assert_eq!(child.previous.as_ref().map(|i| &*i.path), Some("/bin/bash"));
         assert_eq!(*child.ancestors, [Ancestor { pid: 4_000_100, executable: "/bin/bash".into() }]);

@@ -68,7 +68,12 @@ impl Daemon {
     }
 
     fn hook_statuses(&self) -> Result<Vec<HookStatus>> {
-        self.kernel.hooks.iter().zip(&self.proofs).map(|(state, proof)| self.hook_status(state, proof.as_ref())).collect()
+        self.kernel
+            .hooks
+            .iter()
+            .zip(&self.proofs)
+            .map(|(state, proof)| self.hook_status(state, proof.as_ref()))
+            .collect()
     }
 
     fn hook_status(&self, state: &HookState, proof: Option<&Proof>) -> Result<HookStatus> {
@@ -134,7 +139,7 @@ impl Daemon {
             build: build.to_string(),
             age_days: info.age_days(u64::try_from(now).unwrap_or(0)),
             prefixes: v4 + v6,
-            entries: info.v4_entries as usize + info.v6_entries as usize,
+            entries: info.v4_entries + info.v6_entries,
             sha256: info.sha256.clone(),
             source: info.source.to_string(),
         }
@@ -161,7 +166,10 @@ fn grouped(reasons: &[String]) -> Vec<String> {
             None => groups.push((why.to_owned(), vec![what])),
         }
     }
-    groups.into_iter().map(|(why, what)| format!("{}{}{why}", what.join(", "), if what == [""] { "" } else { ": " })).collect()
+    groups
+        .into_iter()
+        .map(|(why, what)| format!("{}{}{why}", what.join(", "), if what == [""] { "" } else { ": " }))
+        .collect()
 }
 
 /// For each kind: seen = delivered + suppressed + lost. What is still in a ring is not counted as seen yet.
@@ -222,7 +230,13 @@ fn write_text(out: &mut String, s: &Status) -> std::fmt::Result {
     writeln!(out, "Sentinel {}  pid {}  mode {}  scope {}", s.version, s.pid, s.mode, s.scope)?;
     writeln!(out, "enforcement  {word}")?;
     grouped(&s.reasons).iter().try_for_each(|reason| writeln!(out, "             - {reason}"))?;
-    writeln!(out, "policies     {} rules in {} packages, generation {}", s.rules.len(), s.policies.len(), s.generation)?;
+    writeln!(
+        out,
+        "policies     {} rules in {} packages, generation {}",
+        s.rules.len(),
+        s.policies.len(),
+        s.generation
+    )?;
     writeln!(
         out,
         "geo          {} of {} ({} days old), {} prefixes in the kernel, {}",

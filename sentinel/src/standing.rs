@@ -66,14 +66,19 @@ pub struct Setting<'a> {
 /// # Errors
 ///
 /// Every entry that cannot be put in force.
-pub fn compile(all: &[StandingEntry], setting: &Setting, numbers: &mut Numbers) -> Result<Compiled, Vec<StandingError>> {
+pub fn compile(
+    all: &[StandingEntry],
+    setting: &Setting,
+    numbers: &mut Numbers,
+) -> Result<Compiled, Vec<StandingError>> {
     let mut out = Compiled::default();
     let mut errors = Vec::new();
     let mut allowed = Vec::new();
     for entry in all {
         let rule = standing_rule(entry, setting.mode);
         // The text of a member is all that it says: two equal members are one rule.
-        let number = numbers.give(format!("{:?} {:?} {:?} {:?}", entry.id, entry.value, entry.only, entry.except), rule.clone());
+        let number =
+            numbers.give(format!("{:?} {:?} {:?} {:?}", entry.id, entry.value, entry.only, entry.except), rule.clone());
         let one = One { entry, rule: &rule, number, setting };
         if let Err(what) = one.compile(&mut out, &mut allowed) {
             errors.push(StandingError { file: entry.file.clone(), line: entry.line, id: entry.id.clone(), what });
@@ -200,7 +205,8 @@ impl One<'_> {
 
     /// Registers `only` and `except`; the limit bits of the entry.
     fn limits(&self, out: &mut Compiled) -> Result<u16, String> {
-        let only = [limit::ONLY_EXECUTABLE, limit::ONLY_UID, limit::ONLY_CGROUP, limit::ONLY_PORT, limit::ONLY_PROTOCOL];
+        let only =
+            [limit::ONLY_EXECUTABLE, limit::ONLY_UID, limit::ONLY_CGROUP, limit::ONLY_PORT, limit::ONLY_PROTOCOL];
         let except = [
             limit::EXCEPT_EXECUTABLE,
             limit::EXCEPT_UID,

@@ -192,10 +192,9 @@ mod tests {
     fn full_only_without_any_reason() {
         let good = Facts { enforce: true, any_proven: true, ..Facts::default() };
         assert_eq!(conclude(&good).0, Enforcement::Full);
-        for bad in [
-            Facts { unproven: vec!["exec: no".into()], ..good.clone() },
-            Facts { egress_rules: true, ..good.clone() },
-        ] {
+        for bad in
+            [Facts { unproven: vec!["exec: no".into()], ..good.clone() }, Facts { egress_rules: true, ..good.clone() }]
+        {
             assert_eq!(conclude(&bad).0, Enforcement::Partial);
         }
         assert_eq!(conclude(&Facts { any_proven: false, ..good }).0, Enforcement::None);

@@ -103,12 +103,5 @@ fn destination(skb: *mut __sk_buff) -> Option<Destination> {
     };
     let has_port = protocol == TCP || protocol == UDP || protocol == SCTP;
     let port: [u8; 2] = if has_port { load(skb, transport + 2).unwrap_or_default() } else { [0; 2] };
-    Some(Destination {
-        address,
-        port: u16::from_be_bytes(port),
-        family,
-        socket_type: 0,
-        protocol: u16::from(protocol),
-    })
+    Some(Destination { address, port: u16::from_be_bytes(port), family, socket_type: 0, protocol: u16::from(protocol) })
 }
-

@@ -114,7 +114,11 @@ pub(super) fn attach(program: &mut Program, name: &str, scope: &Checked) -> Resu
     .map_err(|error| failed(&super::chain(&error)))
 }
 
-fn attach_address(p: &mut CgroupSockAddr, cgroup: &File, mode: CgroupAttachMode) -> Result<(), aya::programs::ProgramError> {
+fn attach_address(
+    p: &mut CgroupSockAddr,
+    cgroup: &File,
+    mode: CgroupAttachMode,
+) -> Result<(), aya::programs::ProgramError> {
     p.load()?;
     p.attach(cgroup, mode).map(drop)
 }
@@ -129,7 +133,11 @@ mod tests {
     use super::*;
 
     fn tree() -> (PathBuf, PathBuf) {
-        let root = std::env::temp_dir().join(format!("sentinel-attach-{}-{:?}", std::process::id(), std::thread::current().id()));
+        let root = std::env::temp_dir().join(format!(
+            "sentinel-attach-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
         let leaf = root.join("a/b");
         fs::create_dir_all(&leaf).unwrap();
         (fs::canonicalize(&root).unwrap(), fs::canonicalize(leaf).unwrap())

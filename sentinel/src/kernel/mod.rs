@@ -192,7 +192,8 @@ impl Kernel {
 
 /// Loads with LSM programs; where the kernel refuses these, loads again without them.
 fn load_what_the_kernel_takes(config: Config, features: &Features) -> Result<(Ebpf, Vec<HookState>), KernelError> {
-    let mut missing_lsm = features.lsm_bpf_off().then(|| "the kernel's LSM list lacks bpf (boot with lsm=...,bpf)".to_owned());
+    let mut missing_lsm =
+        features.lsm_bpf_off().then(|| "the kernel's LSM list lacks bpf (boot with lsm=...,bpf)".to_owned());
     loop {
         let mut hooks = plan(missing_lsm.as_deref());
         let attached = hooks.iter().filter(|s| s.reason.is_none()).fold(0, |bits, s| bits | 1 << s.hook.id);

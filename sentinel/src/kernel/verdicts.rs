@@ -316,7 +316,8 @@ impl Verdicts {
     ///
     /// [`KernelError::Map`] if the map is full.
     pub fn set_limits(&mut self, new: BTreeSet<(u32, u32, u64, u32)>) -> Result<(), KernelError> {
-        let key = |&(rule, limit, value, dev): &(u32, u32, u64, u32)| Plain(LimitKey { value, dev, rule, limit, pad: 0 });
+        let key =
+            |&(rule, limit, value, dev): &(u32, u32, u64, u32)| Plain(LimitKey { value, dev, rule, limit, pad: 0 });
         for limit in new.difference(&self.limited) {
             self.limits.insert(key(limit), 1, 0).map_err(named("LIMITS"))?;
         }
@@ -333,7 +334,9 @@ impl Verdicts {
             Target::Cidr { .. } | Target::Path { prefix: true, .. } => {
                 self.held.keys().filter(|place| changed.covers(place)).cloned().collect()
             }
-            Target::Destination { .. } | Target::File { .. } | Target::Path { prefix: false, .. } => vec![changed.clone()],
+            Target::Destination { .. } | Target::File { .. } | Target::Path { prefix: false, .. } => {
+                vec![changed.clone()]
+            }
         };
         inside.iter().try_for_each(|place| self.sync(place))
     }
@@ -351,9 +354,10 @@ impl Verdicts {
     fn write(&mut self, place: &Place, value: AccessEntries) -> Result<(), KernelError> {
         let first = Plain(value.by_access[0]);
         match (&place.target, place.table) {
-            (Target::Destination { address, port }, _) => {
-                self.destinations.insert(destination_key(*address, *port, place), first, 0).map_err(named("DESTINATIONS"))
-            }
+            (Target::Destination { address, port }, _) => self
+                .destinations
+                .insert(destination_key(*address, *port, place), first, 0)
+                .map_err(named("DESTINATIONS")),
             (Target::Cidr { address, length }, Table::Block) => {
                 self.cidrs.insert(&cidr_key(*address, *length, place), first, 0).map_err(named("CIDRS"))
             }
@@ -366,9 +370,10 @@ impl Verdicts {
             (Target::Path { path, prefix }, Table::Block) => {
                 self.paths.insert(&path_key(path, *prefix, place)?, Plain(value), 0).map_err(named("PATHS"))
             }
-            (Target::Path { path, prefix }, Table::Exempt) => {
-                self.exempt_paths.insert(&path_key(path, *prefix, place)?, Plain(value), 0).map_err(named("EXEMPT_PATHS"))
-            }
+            (Target::Path { path, prefix }, Table::Exempt) => self
+                .exempt_paths
+                .insert(&path_key(path, *prefix, place)?, Plain(value), 0)
+                .map_err(named("EXEMPT_PATHS")),
         }
     }
 
@@ -396,7 +401,8 @@ impl Verdicts {
 
     /// Tells the hooks which classes of entry exist.
     fn sync_active(&mut self) -> Result<(), KernelError> {
-        let mut bits = self.held.iter().filter(|(_, list)| !list.is_empty()).fold(0, |bits, (place, _)| bits | class(place));
+        let mut bits =
+            self.held.iter().filter(|(_, list)| !list.is_empty()).fold(0, |bits, (place, _)| bits | class(place));
         if !self.geo.v4.is_empty() || !self.geo.v6.is_empty() {
             bits |= active::GEO;
         }
@@ -422,9 +428,7 @@ fn class(place: &Place) -> u32 {
         }
         (Target::Cidr { .. }, Table::Block) => by_subject(active::CIDR, active::CIDR_EXECUTABLE, active::CIDR_INSTANCE),
         (Target::File { .. }, _) => by_subject(active::FILE, active::FILE_EXECUTABLE, active::FILE_INSTANCE),
-        (Target::Path { .. }, Table::Block) => {
-            by_subject(active::PATH, active::PATH_EXECUTABLE, active::PATH_INSTANCE)
-        }
+        (Target::Path { .. }, Table::Block) => by_subject(active::PATH, active::PATH_EXECUTABLE, active::PATH_INSTANCE),
     }
 }
 
@@ -492,7 +496,7 @@ mod tests {
 
     #[test]
     fn prefixes_cover_what_lies_inside() {
-        let cidr = |text: &str, length| {
+        let cidr = |text: &str, length: u8| {
             let v4: std::net::Ipv4Addr = text.parse().unwrap();
             Target::Cidr { address: v4.to_ipv6_mapped().octets(), length: 96 + length }
         };
