@@ -13,6 +13,7 @@ mod geo;
 mod run;
 mod status;
 mod stop;
+mod test;
 
 /// Runtime security monitor for Linux that enforces: Rego policies, countries, and refusal in the kernel.
 #[derive(Debug, Parser)]
@@ -32,6 +33,8 @@ enum Verb {
     Stop(stop::Args),
     /// Check policies and data without running them.
     Check(check::Args),
+    /// Run the test rules of policies.
+    Test(test::Args),
     /// Look into country data.
     Geo(geo::Args),
 }
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args),
         Verb::Stop(args) => stop::run(&args),
         Verb::Check(args) => check::run(&args),
+        Verb::Test(args) => test::run(&args),
         Verb::Geo(args) => geo::run(&args),
     };
     result.unwrap_or_else(|error| {
