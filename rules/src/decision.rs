@@ -32,7 +32,7 @@ pub struct Decision {
     pub message: String,
     /// The member's severity, else the rule's.
     pub severity: Severity,
-    /// Seconds the block entry lives; 0 is while the rule exists. An alert has none: always [`DEFAULT_TTL`].
+    /// Seconds the block entry lives; 0 is while the rule exists. Means nothing for an alert.
     pub ttl: u64,
     /// What the block entry covers.
     pub scope: Scope,

@@ -4,6 +4,13 @@
 //! `alert`, `allow`) are compiled to regorus's register machine, each definition its own entry point, so every
 //! decision names the definition it came from. Standing rules are evaluated at load into typed
 //! [`StandingEntry`]s. Nothing here knows the kernel, the geo data or the alert format.
+//!
+//! Policies are modules of `package sentinel.<name>` in Rego v1; a module with a comment line `# rego: v0` above
+//! its package is in the older language. Other packages are libraries. Annotations are `# METADATA` blocks as OPA
+//! has them; below `custom`, Sentinel reads `id`, `severity`, `mitre`, `ttl`, `mode` and `maturity`.
+//!
+//! A load refuses what would make a rule silently never fire (unknown names, functions and actions, malformed
+//! members, wrong formats and patterns) and what would endanger the process (recursion, depth, unbounded results).
 
 #![forbid(unsafe_code)]
 

@@ -57,7 +57,14 @@ const POLICIES: &[(&str, &str)] = &[
         "unify",
         "deny contains x if [x, 2] = [input.s, input.list[1]]\nalert contains \"pair\" if {\"k\": v} = input.object\nalert contains sprintf(\"%v\", [v]) if {\"k\": v} = input.object",
     ),
-    ("data", "deny contains x if some x in data.lists.words; x == input.s\nalert contains data.lists.names[input.n]"),
+    (
+        "data",
+        "deny contains x if { some x in data.lists.words; x == input.s }\nalert contains data.lists.names[input.n]",
+    ),
+    (
+        "shared",
+        "f(x) := concat(\"-\", [x, \"y\"])\ng(x) if startswith(f(x), \"a\")\ndeny contains f(input.s) if g(input.s)\ndeny contains \"two\" if { f(input.s) == \"abc-y\"; g(input.s) }\nalert contains \"three\" if { not g(input.s); count(f(input.s)) > 2 }\nalert contains f(upper(input.s)) if f(upper(input.s)) != \"X-y\"\nallow contains \"x\" if f(input.s) == \"x-y\"",
+    ),
     ("v0", ""),
 ];
 

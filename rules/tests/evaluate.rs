@@ -1,5 +1,7 @@
 //! Event rules: decisions, their ids, `allow`, members, kinds.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is the test's")]
+
 use rules::{Cause, Engine, Evaluator, Kind, KindSet, Limits, Outcome, Policies, Severity, Value};
 
 fn load(modules: &[(&str, &str)]) -> Evaluator {

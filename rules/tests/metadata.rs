@@ -1,5 +1,7 @@
 //! METADATA annotations: scopes, inheritance, errors.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is the test's")]
+
 use rules::{Diagnostic, Mode, Policies, RuleInfo, Severity};
 
 fn rules(modules: &[(&str, &str)]) -> Vec<RuleInfo> {

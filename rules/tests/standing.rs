@@ -1,5 +1,7 @@
 //! Standing rules: entries, exemptions, and what cannot be right.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is the test's")]
+
 use rules::{
     Access, Country, Diagnostic, Mode, Policies, Protocol, Severity, StandingEntry, StandingRule, StandingValue,
 };

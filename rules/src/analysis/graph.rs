@@ -138,10 +138,10 @@ impl Graph {
                 }
                 look.edges.extend(targets);
             }
-            Item::Call(path, name, span, _) => {
-                let targets = path.map(|path| self.targets(&path)).unwrap_or_default();
+            Item::Call(call) => {
+                let targets = call.path.map(|path| self.targets(&path)).unwrap_or_default();
                 if targets.is_empty() {
-                    look.builtins.push((name, span.line, span.col));
+                    look.builtins.push((call.name, call.span.line, call.span.col));
                 }
                 look.edges.extend(targets);
             }

@@ -12,8 +12,26 @@ use crate::analysis::names::{Locals, Names, Path, Resolved};
 pub(crate) enum Item<'a> {
     /// A document or rule; or a variable, and whether this use can give it its value.
     Ref(Path, &'a Span, bool),
-    /// A function, by its path if it is a rule, and as written; with its arguments.
-    Call(Option<Path>, String, &'a Span, &'a [Ref<Expr>]),
+    /// A call of a function.
+    Call(Call<'a>),
+}
+
+/// A call of a function.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    /// The rule it would be, if it is none of the built-in functions.
+    pub(crate) path: Option<Path>,
+    /// As written.
+    pub(crate) name: String,
+    /// Where the name stands.
+    pub(crate) span: &'a Span,
+    /// Where the whole call stands.
+    pub(crate) whole: &'a Span,
+    pub(crate) params: &'a [Ref<Expr>],
+    /// Local variables at this place.
+    pub(crate) locals: &'a Locals,
+    /// Whether `with` replaces what it may read.
+    pub(crate) replaced: bool,
 }
 
 /// The head's expressions, whatever its form.
@@ -51,7 +69,7 @@ pub(crate) struct Nesting {
 /// Reports every reference of `rule` to `sink`; returns how deep it nests.
 pub(crate) fn walk_rule(rule: &Rule, names: &Names, sink: &mut dyn FnMut(Item<'_>)) -> Nesting {
     let (now, deepest) = (Nesting::default(), Nesting::default());
-    let mut walk = Walk { names, locals: Locals::default(), sink, now, deepest };
+    let mut walk = Walk { names, locals: Locals::default(), sink, now, deepest, replaced: false };
     walk.rule(rule);
     walk.deepest
 }
@@ -62,6 +80,7 @@ struct Walk<'n, 's> {
     sink: &'s mut dyn FnMut(Item<'_>),
     now: Nesting,
     deepest: Nesting,
+    replaced: bool,
 }
 
 impl Walk<'_, '_> {
@@ -112,7 +131,14 @@ impl Walk<'_, '_> {
     fn statement(&mut self, statement: &LiteralStmt) {
         // The target of `with` is replaced, not read; its replacement is read.
         statement.with_mods.iter().for_each(|modifier| self.expr(&modifier.r#as));
-        match &statement.literal {
+        let outside = self.replaced;
+        self.replaced |= !statement.with_mods.is_empty();
+        self.literal(&statement.literal);
+        self.replaced = outside;
+    }
+
+    fn literal(&mut self, literal: &Literal) {
+        match literal {
             Literal::SomeVars { vars, .. } => vars.iter().for_each(|var| self.locals.declare(var.text())),
             Literal::SomeIn { key, value, collection, .. } => {
                 self.expr(collection);
@@ -161,7 +187,7 @@ impl Walk<'_, '_> {
                 walk.expr(key);
                 walk.expr(value);
             }),
-            Expr::Call { fcn, params, .. } => self.call(fcn, params),
+            Expr::Call { span, fcn, params, .. } => self.call(span, fcn, params),
             Expr::UnaryExpr { expr, .. } => self.expr(expr),
             Expr::BinExpr { lhs, rhs, .. } | Expr::BoolExpr { lhs, rhs, .. } | Expr::ArithExpr { lhs, rhs, .. } => {
                 self.expr(lhs);
@@ -182,7 +208,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn call(&mut self, fcn: &Expr, params: &[Ref<Expr>]) {
+    fn call(&mut self, whole: &Span, fcn: &Expr, params: &[Ref<Expr>]) {
         let path = match self.names.resolve(fcn, &self.locals) {
             Resolved::Path(path) => Some(path),
             Resolved::Local(..) | Resolved::Other => None,
@@ -191,7 +217,8 @@ impl Walk<'_, '_> {
         // One argument more than the function takes is where its result goes.
         let inputs = BUILTINS.get(name.as_str()).map_or(usize::MAX, |(_, count)| usize::from(*count));
         let user = path.as_ref().is_some_and(|_| inputs == usize::MAX);
-        (self.sink)(Item::Call(path, name, fcn.span(), params));
+        let (locals, replaced) = (&self.locals, self.replaced);
+        (self.sink)(Item::Call(Call { path, name, span: fcn.span(), whole, params, locals, replaced }));
         for (index, param) in params.iter().enumerate() {
             if index >= inputs || (user && index > 0 && index + 1 == params.len()) {
                 self.pattern(param);

@@ -8,7 +8,7 @@ use regorus::unstable::{Expr, Ref};
 
 use crate::analysis::corpus::Corpus;
 use crate::analysis::names::literal_text;
-use crate::analysis::walk::{Item, walk_rule};
+use crate::analysis::walk::{Call, Item, walk_rule};
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::fields::Problem;
 use crate::scope::parse_cidr;
@@ -27,7 +27,7 @@ pub(super) fn check(corpus: &Corpus, findings: &mut Findings) {
     for source in &corpus.modules {
         for rule in &source.module.policy {
             walk_rule(rule, &source.names, &mut |item| {
-                let Item::Call(path, name, span, params) = item else { return };
+                let Item::Call(Call { path, name, span, params, .. }) = item else { return };
                 if path.is_some_and(|path| !corpus.graph.targets(&path).is_empty()) {
                     return;
                 }

@@ -29,7 +29,7 @@ pub(super) struct Package {
 
 /// Builds the engine of a package; the failure has been reported.
 pub(super) fn package(corpus: &Corpus, found: &[&Found], data: &Value, findings: &mut Findings) -> Option<Package> {
-    let built = engine(corpus, needed(corpus, found), found, data).and_then(|mut engine| {
+    let built = engine(corpus, needed(corpus, found), found, &Replacements::new(), data).and_then(|mut engine| {
         let entry = entry_path(corpus, found.first().copied());
         let policy = engine.compile_with_entrypoint(&entry.into()).map_err(|error| error.to_string())?;
         Ok(Package { engine, policy })
@@ -37,11 +37,15 @@ pub(super) fn package(corpus: &Corpus, found: &[&Found], data: &Value, findings:
     built.map_err(|error| findings.error_elsewhere(locate(corpus, found, &error))).ok()
 }
 
+/// Texts that copies have other texts for, by module.
+pub(super) type Replacements = BTreeMap<usize, Vec<definitions::Replacement>>;
+
 /// An engine with some modules, the copies of `found` beside them, and data. The error is regorus's own text.
 pub(super) fn engine(
     corpus: &Corpus,
     modules: impl IntoIterator<Item = usize>,
     found: &[&Found],
+    replacements: &Replacements,
     data: &Value,
 ) -> Result<regorus::Engine, String> {
     let mut engine = regorus::Engine::new();
@@ -63,7 +67,9 @@ pub(super) fn engine(
         add(source.v0, source.file.clone(), source.text.to_string())?;
         let own: Vec<&Found> = found.iter().copied().filter(|found| found.at.0 == index).collect();
         if !own.is_empty() {
-            add(source.v0, format!("{}{SYNTHETIC}", source.file), definitions::synthesize(source, &own))?;
+            let replacements = replacements.get(&index).map(Vec::as_slice).unwrap_or_default();
+            let text = definitions::synthesize(source, &own, replacements);
+            add(source.v0, format!("{}{SYNTHETIC}", source.file), text)?;
         }
     }
     engine.add_data(data.clone()).map_err(|error| error.to_string())?;

@@ -165,8 +165,17 @@ fn notice_unused_sets(corpus: &Corpus, findings: &mut Findings) {
     }
 }
 
-/// A module holding only the copies of `found`, all of which are in `source`.
-pub(super) fn synthesize(source: &Source, found: &[&Found]) -> String {
+/// A piece of a module's text that a copy has another text for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Replacement {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) text: String,
+}
+
+/// A module holding only the copies of `found`, all of which are in `source`. `replacements` are in order and do
+/// not overlap.
+pub(super) fn synthesize(source: &Source, found: &[&Found], replacements: &[Replacement]) -> String {
     let text: &str = &source.text;
     let start = |span: &Span| usize::try_from(span.start).unwrap_or(usize::MAX).min(text.len());
     let starts: Vec<usize> = source.module.policy.iter().map(|rule| start(rule.span())).collect();
@@ -178,7 +187,14 @@ pub(super) fn synthesize(source: &Source, found: &[&Found]) -> String {
             None => blank(&text[*begin..end], &mut module),
             Some(found) => {
                 module.push_str(&found.entry);
-                module.push_str(&text[(begin + found.role.name().len()).min(end)..end]);
+                let head = (begin + found.role.name().len()).min(end);
+                let mut at = head;
+                for replacement in replacements.iter().filter(|r| r.start >= head && r.end <= end) {
+                    module.push_str(&text[at..replacement.start]);
+                    module.push_str(&replacement.text);
+                    at = replacement.end;
+                }
+                module.push_str(&text[at..end]);
             }
         }
     }

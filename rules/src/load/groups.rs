@@ -12,8 +12,9 @@ use regorus::rvm::program::Program;
 
 use crate::analysis::corpus::Corpus;
 use crate::kind::Kind;
-use crate::load::compile;
+use crate::load::compile::{self, Replacements};
 use crate::load::definitions::Found;
+use crate::load::memo;
 use crate::policies::RuleInfo;
 
 /// Most definitions in one program: each takes one of 255 registers.
@@ -61,25 +62,40 @@ fn modules(corpus: &Corpus, found: &[&Found]) -> usize {
     compile::needed(corpus, found).len() + copies.len()
 }
 
-/// Groups definitions that fit into one engine.
+/// Groups definitions that fit into one engine. Should the shared calls not compile, they are not shared.
 fn group_batch(corpus: &Corpus, found: &[&Found], rules: &[RuleInfo], data: &Value) -> Vec<Group> {
     let lists = lists(found, rules);
-    let mut text = format!("package {PACKAGE}\n\n");
+    if lists.is_empty() {
+        return Vec::new();
+    }
+    let (memo, replacements) = memo::share(corpus, found, PACKAGE);
+    compile_lists(corpus, found, &lists, &memo, &replacements, data)
+        .or_else(|| compile_lists(corpus, found, &lists, "", &Replacements::new(), data))
+        .unwrap_or_default()
+}
+
+fn compile_lists(
+    corpus: &Corpus,
+    found: &[&Found],
+    lists: &[(Vec<&Found>, Vec<Kind>)],
+    memo: &str,
+    replacements: &Replacements,
+    data: &Value,
+) -> Option<Vec<Group>> {
+    let mut text = format!("package {PACKAGE}\n\n{memo}");
     for (index, (list, _)) in lists.iter().enumerate() {
         let paths: Vec<String> = list.iter().map(|found| compile::entry_path(corpus, Some(found))).collect();
         text.push_str(&format!("group_{index} := [\n{}\n]\n", paths.join(",\n")));
     }
-    let needed = compile::needed(corpus, found);
-    let Ok(mut engine) = compile::engine(corpus, needed, found, data) else { return Vec::new() };
-    if lists.is_empty() || engine.add_policy("groups".to_owned(), text).is_err() {
-        return Vec::new();
-    }
-    let entry = format!("data.{PACKAGE}.group_0");
-    let Ok(policy) = engine.compile_with_entrypoint(&entry.into()) else { return Vec::new() };
-    let groups = lists.into_iter().enumerate().filter_map(|(index, (list, kinds))| {
-        let program = compile::program(&policy, &format!("data.{PACKAGE}.group_{index}")).ok()?;
+    let mut engine = compile::engine(corpus, compile::needed(corpus, found), found, replacements, data).ok()?;
+    engine.set_rego_v0(false);
+    engine.add_policy("groups".to_owned(), text).ok()?;
+    let path = |index: usize| format!("data.{PACKAGE}.group_{index}");
+    let policy = engine.compile_with_entrypoint(&path(0).into()).ok()?;
+    let groups = lists.iter().enumerate().map(|(index, (list, kinds))| {
+        let program = compile::program(&policy, &path(index)).ok()?;
         let rules = list.iter().filter_map(|found| found.rule).collect();
-        Some(Group { rules, program, kinds })
+        Some(Group { rules, program, kinds: kinds.clone() })
     });
     groups.collect()
 }

@@ -15,6 +15,7 @@ pub(crate) mod files;
 mod groups;
 mod guard;
 mod literals;
+mod memo;
 mod metadata;
 pub(crate) mod parse;
 mod shipped;
@@ -120,7 +121,7 @@ pub(crate) fn check_all(texts: &[Text], data: &Value, findings: &mut Findings) -
 
 /// An engine with every module of a corpus; the failure has been reported.
 pub(crate) fn whole_engine(corpus: &Corpus, data: &Value, findings: &mut Findings) -> Option<regorus::Engine> {
-    let engine = compile::engine(corpus, 0..corpus.modules.len(), &[], data);
+    let engine = compile::engine(corpus, 0..corpus.modules.len(), &[], &compile::Replacements::new(), data);
     engine.map_err(|error| findings.error_elsewhere(compile::locate(corpus, &[], &error))).ok()
 }
 
