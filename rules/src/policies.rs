@@ -54,6 +54,8 @@ pub struct RuleInfo {
     pub file: String,
     /// The line of its head.
     pub line: u32,
+    /// Hash of the definition's own text: as long as it stays the same, so do the rule's block entries.
+    pub fingerprint: String,
     /// The kinds of event it can match.
     pub kinds: KindSet,
     /// The paths below `input` it reads, helpers included.

@@ -97,8 +97,8 @@ words! {
 words! {
     /// How far a rule has been tried in the field.
     Maturity: "maturity" {
-        /// May be noisy.
-        Experimental = "experimental",
+        /// Right, but common on some hosts: expect alerts to tune.
+        Noisy = "noisy",
         /// Tried, still being tuned.
         Incubating = "incubating",
         /// Fit to be left on.

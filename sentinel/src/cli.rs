@@ -6,7 +6,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Flags, UsageError};
+use crate::{
+    config::{Flags, UsageError},
+    problem,
+};
 
 mod check;
 mod geo;
@@ -55,7 +58,7 @@ pub fn main() -> ExitCode {
         Verb::Geo(args) => geo::run(&args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("sentinel: {error:#}");
+        eprintln!("sentinel: {}", problem::text(&error));
         ExitCode::from(if error.downcast_ref::<UsageError>().is_some() { 2 } else { 1 })
     })
 }

@@ -29,6 +29,7 @@ use crate::{
     kernel::{Kernel, Options, cgroup::Cgroups, offsets::VMLINUX, ring::Rings, stats::Stats},
     pipeline::Pipeline,
     policy::{self, Prepared},
+    problem,
     process::Processes,
     report,
     status::Enforcement,
@@ -215,7 +216,7 @@ impl Daemon {
             Request::Status => self.status().and_then(|status| Ok(serde_json::to_value(status)?)),
             Request::Stop => Ok(serde_json::json!({ "stopping": true })),
         };
-        answer.unwrap_or_else(|error| serde_json::json!({ "error": format!("{error:#}") }))
+        answer.unwrap_or_else(|error| serde_json::json!({ "error": problem::text(&error) }))
     }
 
     /// Hands on what the rings hold now, so that counters can be compared.
@@ -250,8 +251,9 @@ impl Daemon {
                 tracing::info!("reloaded: generation {}", self.pipeline.world.generation);
             }
             Err(error) => {
-                tracing::error!("reload refused, the old policies stay in force: {error:#}");
-                self.refused_reload = Some(format!("{error:#}"));
+                let why = problem::text(&error);
+                tracing::error!("reload refused, the old policies stay in force: {why}");
+                self.refused_reload = Some(why);
             }
         }
     }
@@ -279,13 +281,15 @@ impl Daemon {
             tracing::debug!("sd_notify: {error}");
         }
         let status = self.status();
-        let run_dir = self.config.run_dir.clone();
-        let sinks = self.pipeline.alerting.sinks.shutdown(FLUSH);
+        let Self { config, kernel, stats, pipeline, rings, .. } = self;
+        let Pipeline { alerting, verdicts, .. } = pipeline;
+        drop((kernel, stats, rings, verdicts));
+        let sinks = alerting.sinks.shutdown(FLUSH);
         match status {
             Ok(status) => eprint!("{}", report::summary(&status, &sinks)),
             Err(error) => tracing::error!("no summary: {error:#}"),
         }
-        drop(self.kernel);
+        let run_dir = config.run_dir;
         for name in ["control.sock", "lock"] {
             if let Err(error) = fs::remove_file(run_dir.join(name)) {
                 tracing::warn!("cannot remove {}: {error}", run_dir.join(name).display());

@@ -220,12 +220,14 @@ impl Reader<'_> {
     fn exec(&mut self, common: Common) -> Result<Exec, Malformed> {
         let (file, _mode, links) = (self.file()?, self.u32()?, self.u32()?);
         let (directory, path, args, filename) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
+        let directory = self.bytes(directory)?;
+        let path = whole(&common, self.bytes(path)?);
         Ok(Exec {
             common,
             file,
             links,
-            directory: self.bytes(directory)?,
-            path: self.bytes(path)?,
+            directory,
+            path,
             args: self.bytes(args)?,
             filename: self.bytes(filename)?,
         })
@@ -235,7 +237,8 @@ impl Reader<'_> {
         let (file, _flags, fmode, mode, links) = (self.file()?, self.u32()?, self.u32()?, self.u32()?, self.u32()?);
         let length = self.u16()?;
         self.array::<6>()?;
-        Ok(Event::Open(Open { common, file, fmode, mode, links, path: self.bytes(length)? }))
+        let path = whole(&common, self.bytes(length)?);
+        Ok(Event::Open(Open { common, file, fmode, mode, links, path }))
     }
 
     fn network(&mut self, common: Common) -> Result<Event, Malformed> {
@@ -243,6 +246,14 @@ impl Reader<'_> {
         let (port, _family, socket_type, protocol) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
         Ok(Event::Network(Network { common, kind: self.kind, given, destination, port, protocol, socket_type }))
     }
+}
+
+/// What stands before the end of a path that was too long to be whole: it is then no absolute path, so that no rule and
+/// no reader takes it for another file's.
+pub const CUT: &[u8] = b"...";
+
+fn whole(common: &Common, path: Vec<u8>) -> Vec<u8> {
+    if common.has(flag::PATH_TRUNCATED) { [CUT, &path].concat() } else { path }
 }
 
 /// Whether the common part says that nothing is known of the task.
@@ -275,6 +286,15 @@ mod tests {
     fn fields_come_from_where_the_kernel_puts_them() {
         let Event::Open(open) = decode(&open_record(b"/etc/\xff")).unwrap() else { panic!("not an open") };
         assert_eq!((open.path.as_slice(), open.common.task.tgid), (b"/etc/\xff".as_slice(), 42));
+    }
+
+    #[test]
+    fn the_end_of_a_path_is_no_path() {
+        let mut record = open_record(b"/etc/shadow");
+        let at = std::mem::offset_of!(wire::Open, header) + std::mem::offset_of!(wire::Header, flags);
+        record[at..at + 4].copy_from_slice(&flag::PATH_TRUNCATED.to_ne_bytes());
+        let Event::Open(open) = decode(&record).unwrap() else { panic!("not an open") };
+        assert_eq!(open.path, b".../etc/shadow");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod input;
 mod kernel;
 mod pipeline;
 mod policy;
+mod problem;
 mod process;
 mod report;
 mod standing;

@@ -69,7 +69,7 @@ pub fn prepare(
     let event_rules = policies
         .rules()
         .iter()
-        .map(|info| numbers.give(text_of(info, policies), event_rule(info, config.mode)))
+        .map(|info| numbers.give(text_of(info), event_rule(info, config.mode)))
         .collect();
     let world = World {
         policies: policies.clone(),
@@ -81,9 +81,9 @@ pub fn prepare(
     Ok(Prepared { world, compiled })
 }
 
-/// What makes an event rule the same rule in another generation.
-fn text_of(info: &rules::RuleInfo, policies: &Policies) -> String {
-    format!("{} {:?} {}", info.id, info.mode, policies.sha256())
+/// What makes an event rule the same rule in another generation: its id, its own text, its mode.
+fn text_of(info: &rules::RuleInfo) -> String {
+    format!("{} {} {:?} {}", info.package, info.id, info.mode, info.fingerprint)
 }
 
 /// Puts a compiled set in force and takes out what no longer holds.

@@ -52,7 +52,7 @@ alert contains msg if {
 #   id: php-starts-shell
 #   severity: medium
 #   mitre: [T1505.003, T1059.004]
-#   maturity: incubating
+#   maturity: noisy
 alert contains msg if {
 	input.event.action == "exec"
 	programs.is_shell(input.process)

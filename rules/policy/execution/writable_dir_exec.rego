@@ -13,7 +13,7 @@ import data.sentinel.lib.programs
 #   id: exec-from-tmp
 #   severity: medium
 #   mitre: [T1059, T1036.005]
-#   maturity: incubating
+#   maturity: noisy
 alert contains msg if {
 	input.event.action == "exec"
 	some path in images

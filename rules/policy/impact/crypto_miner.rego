@@ -98,7 +98,7 @@ alert contains msg if {
 #   id: crypto-miner-port
 #   severity: low
 #   mitre: [T1496.001, T1571]
-#   maturity: incubating
+#   maturity: noisy
 alert contains msg if {
 	input.event.action == "connect"
 	input.network.transport == "tcp"

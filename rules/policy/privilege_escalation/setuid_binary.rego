@@ -51,7 +51,7 @@ alert contains msg if {
 #   id: root-runs-writable-file
 #   severity: high
 #   mitre: [T1548, T1574]
-#   maturity: incubating
+#   maturity: noisy
 alert contains msg if {
 	input.event.action == "exec"
 	input.process.user.id == "0"

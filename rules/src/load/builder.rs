@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use regorus::Value;
+use regorus::{Value, unstable::Rule};
+use sha2::{Digest as _, Sha256};
 
 use super::annotation::Annotation;
 use super::compile::{self, Package};
@@ -100,6 +101,7 @@ impl Builder<'_> {
             related_resources: annotation.related.unwrap_or_default(),
             file: source.file.clone(),
             line: found.line,
+            fingerprint: fingerprint(self.checked.corpus.rule(found.at)),
             kinds,
             fields: fields_read(&self.checked.corpus, found.at),
             engine: Engine::Rvm,
@@ -147,4 +149,9 @@ impl Builder<'_> {
             *slot = Some(entry);
         }
     }
+}
+
+/// Hash of a definition's own text, whatever file and line it stands in.
+fn fingerprint(rule: &Rule) -> String {
+    Sha256::digest(rule.span().text()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
