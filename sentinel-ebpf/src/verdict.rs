@@ -155,6 +155,9 @@ fn country(q: &Question, address: Address) -> Entry {
 pub(crate) fn file(q: &Question, file: FileId, wanted: u32, builder: &mut Builder, path: usize) -> Entry {
     let classes = active_classes();
     let by_path = (active::PATH | active::PATH_EXECUTABLE | active::PATH_INSTANCE | active::EXEMPT_PATH) & classes;
+    if by_path == 0 {
+        return file_entry(q, file, wanted, classes);
+    }
     let key = builder.path_key(path);
     if by_path & active::EXEMPT_PATH != 0 {
         let entry = path_entry(q, &EXEMPT_PATHS, key, wanted, active::PATH | active::PATH_EXECUTABLE);
@@ -163,7 +166,7 @@ pub(crate) fn file(q: &Question, file: FileId, wanted: u32, builder: &mut Builde
         }
     }
     let entry = file_entry(q, file, wanted, classes);
-    if entry.rule != 0 || by_path == 0 {
+    if entry.rule != 0 {
         return entry;
     }
     path_entry(q, &PATHS, key, wanted, classes)
@@ -257,7 +260,7 @@ fn holds(q: &Question, entry: &Entry) -> bool {
     entry.limits == 0 || within_limits(q, entry)
 }
 
-/// Whether `only` lists name this subject and `except` lists do not.
+/// Whether every `only` list names this subject and not every `except` list does.
 #[inline(never)]
 fn within_limits(q: &Question, entry: &Entry) -> bool {
     let facts = [
@@ -267,15 +270,17 @@ fn within_limits(q: &Question, entry: &Entry) -> bool {
         (limit::ONLY_PORT, limit::EXCEPT_PORT, u64::from(q.port), 0),
         (limit::ONLY_PROTOCOL, limit::EXCEPT_PROTOCOL, u64::from(q.protocol), 0),
     ];
+    let (mut has_except, mut excepted) = (false, true);
     for (only, except, value, dev) in facts {
         if entry.limits & only != 0 && !in_limit(entry.rule, only, value, dev) {
             return false;
         }
-        if entry.limits & except != 0 && in_limit(entry.rule, except, value, dev) {
-            return false;
+        if entry.limits & except != 0 {
+            has_except = true;
+            excepted &= in_limit(entry.rule, except, value, dev);
         }
     }
-    true
+    !(has_except && excepted)
 }
 
 /// Whether a limit of a rule names this value.

@@ -74,14 +74,16 @@ impl Finding {
         self.kernel_rule.is_some() || !self.decisions.is_empty() || self.note.is_some()
     }
 
-    fn exempt(&self) -> bool {
+    /// Whether an exemption let the event through.
+    #[must_use]
+    pub fn is_exempt(&self) -> bool {
         self.verdict.rule != 0 && self.verdict.origin == origin::EXEMPTION
     }
 
     fn effect(&self) -> Effect {
         if self.verdict.refused == 1 {
             Effect::Refused
-        } else if self.exempt() {
+        } else if self.is_exempt() {
             Effect::Passed
         } else if self.kernel_rule.is_some() || self.would_block {
             Effect::WouldBlock
@@ -91,7 +93,7 @@ impl Finding {
     }
 
     fn decision(&self) -> alerts::Decision {
-        if self.exempt() {
+        if self.is_exempt() {
             alerts::Decision::Exempt
         } else if self.kernel_rule.is_some() || self.decisions.iter().any(|(d, _)| d.verb == rules::Verb::Deny) {
             alerts::Decision::Deny

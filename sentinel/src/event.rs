@@ -83,7 +83,7 @@ pub struct Exec {
     pub directory: Vec<u8>,
     /// Arguments, each ended by NUL.
     pub args: Vec<u8>,
-    /// Name as given to execve.
+    /// Name as given to execve, made absolute and rid of `.` and `..`; links in it are not followed.
     pub filename: Vec<u8>,
 }
 
@@ -222,15 +222,9 @@ impl Reader<'_> {
         let (directory, path, args, filename) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
         let directory = self.bytes(directory)?;
         let path = whole(&common, self.bytes(path)?);
-        Ok(Exec {
-            common,
-            file,
-            links,
-            directory,
-            path,
-            args: self.bytes(args)?,
-            filename: self.bytes(filename)?,
-        })
+        let args = self.bytes(args)?;
+        let filename = absolute(&directory, &self.bytes(filename)?);
+        Ok(Exec { common, file, links, directory, path, args, filename })
     }
 
     fn open(&mut self, common: Common) -> Result<Event, Malformed> {
@@ -250,10 +244,29 @@ impl Reader<'_> {
 
 /// What stands before the end of a path that was too long to be whole: it is then no absolute path, so that no rule and
 /// no reader takes it for another file's.
-pub const CUT: &[u8] = b"...";
+const CUT: &[u8] = b"...";
 
 fn whole(common: &Common, path: Vec<u8>) -> Vec<u8> {
     if common.has(flag::PATH_TRUNCATED) { [CUT, &path].concat() } else { path }
+}
+
+/// A name in a directory, as a path without `.` and `..`. A name that says nothing of where it is stays as it is.
+fn absolute(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    let full = if name.starts_with(b"/") { name.to_vec() } else { [directory, b"/", name].concat() };
+    if name.is_empty() || !full.starts_with(b"/") || (directory.is_empty() && !name.starts_with(b"/")) {
+        return name.to_vec();
+    }
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in full.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.iter().flat_map(|part| [b"/", *part].concat()).collect()
 }
 
 /// Whether the common part says that nothing is known of the task.
@@ -295,6 +308,21 @@ mod tests {
         record[at..at + 4].copy_from_slice(&flag::PATH_TRUNCATED.to_ne_bytes());
         let Event::Open(open) = decode(&record).unwrap() else { panic!("not an open") };
         assert_eq!(open.path, b".../etc/shadow");
+    }
+
+    #[test]
+    fn names_are_made_absolute() {
+        for (directory, name, path) in [
+            ("/a/b", "c", "/a/b/c"),
+            ("/a/b", "./c", "/a/b/c"),
+            ("/a/b", "../c//d", "/a/c/d"),
+            ("/", "../../c", "/c"),
+            ("", "/a/./b/../c", "/a/c"),
+            ("", "c", "c"),
+            ("/a", "", ""),
+        ] {
+            assert_eq!(absolute(directory.as_bytes(), name.as_bytes()), path.as_bytes(), "{directory} {name}");
+        }
     }
 
     #[test]

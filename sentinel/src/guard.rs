@@ -2,10 +2,10 @@
 //!
 //! Invariant: no standing rule and no block entry can refuse everyone the loader, init, or Sentinel itself.
 
-use std::{fs, path::Path, sync::LazyLock};
+use std::{fs, net::Ipv4Addr, path::Path, sync::LazyLock};
 
-use ipnet::IpNet;
-use rules::{Access, PathPattern};
+use ipnet::{IpNet, Ipv6Net};
+use rules::{Access, PathPattern, Subjects};
 use sentinel_common::FileId;
 
 use crate::process::file_id;
@@ -36,7 +36,9 @@ static VITAL: LazyLock<Vec<(String, FileId)>> = LazyLock::new(|| {
 ///
 /// Why, and what to do instead.
 pub fn network(net: &IpNet) -> Result<(), String> {
-    if net.prefix_len() == 0 {
+    // An IPv6 network around the v4-mapped addresses holds for every IPv4 address.
+    let all_v4 = IpNet::V6(Ipv6Net::new_assert(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped(), 96));
+    if net.prefix_len() == 0 || net.contains(&all_v4) {
         return Err(format!("{net} would cut this host off; use allow_countries or narrower networks"));
     }
     Ok(())
@@ -56,6 +58,14 @@ pub fn path(pattern: &PathPattern, access: u32) -> Result<(), String> {
         )),
         None => Ok(()),
     }
+}
+
+/// Whether an `only` filter spares what keeps the host running: it names programs, control groups other than the root,
+/// or users other than root. An `except` filter never does, it names too few.
+#[must_use]
+pub fn spares_host(only: &Subjects) -> bool {
+    let by_cgroup = !only.cgroups.is_empty() && only.cgroups.iter().all(|path| path.trim_matches('/') != "");
+    !only.executables.is_empty() || by_cgroup || (!only.uids.is_empty() && !only.uids.contains(&0))
 }
 
 /// Whether a file may not be refused to everyone.
@@ -82,5 +92,21 @@ mod tests {
         assert!(super::path(&pattern("/etc/shadow"), u32::MAX).is_ok());
         assert!(network(&"0.0.0.0/0".parse().unwrap()).is_err());
         assert!(network(&"203.0.113.0/24".parse().unwrap()).is_ok());
+        for (net, refused) in
+            [("::/64", true), ("::ffff:0:0/96", true), ("::ffff:0:0/97", false), ("2001:db8::/32", false)]
+        {
+            assert_eq!(network(&net.parse().unwrap()).is_err(), refused, "{net}");
+        }
+    }
+
+    #[test]
+    fn only_narrow_limits_spare_the_host() {
+        let none = Subjects::default();
+        assert!(!spares_host(&none));
+        assert!(!spares_host(&Subjects { uids: vec![0, 1000], ..none.clone() }));
+        assert!(!spares_host(&Subjects { cgroups: vec!["/".to_owned()], ..none.clone() }));
+        assert!(!spares_host(&Subjects { ports: vec![80], ..none.clone() }));
+        assert!(spares_host(&Subjects { uids: vec![1000], ..none.clone() }));
+        assert!(spares_host(&Subjects { executables: vec![pattern("/opt/render")], ..none }));
     }
 }

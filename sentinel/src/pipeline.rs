@@ -11,7 +11,7 @@ use std::{
 };
 
 use geoip::Coverage;
-use rules::{Evaluator, Kind, Limits, Outcome};
+use rules::{Decision, Evaluator, Kind, Limits, Outcome};
 use sentinel_common::{
     FileId,
     address::{Class, class},
@@ -215,7 +215,7 @@ impl Pipeline {
         }
     }
 
-    /// Block entries of `deny` decisions, and what the alert says about them.
+    /// What the decisions of event rules lead to, and what the alert says about them.
     fn apply(&mut self, outcome: &Outcome, common: &Common, blocked: &Blocked, finding: &mut Finding) {
         for decision in &outcome.decisions {
             let number = self.world.event_rules.get(decision.rule as usize).copied().unwrap_or(0);
@@ -223,22 +223,39 @@ impl Pipeline {
             let enforce = self.enforcing && rule.mode == crate::config::Mode::Enforce;
             let denies = decision.verb == rules::Verb::Deny;
             finding.would_block |= denies && !enforce;
-            if denies && enforce && verdict_is_free(finding) {
-                let entry =
-                    entry::Wanted { decision, number, blocked, task: &common.task, generation: self.world.generation };
-                match entry.write(&mut self.verdicts) {
-                    Ok(written) => {
-                        self.counts.entries_written += 1;
-                        finding.entry_written.get_or_insert(written);
-                    }
-                    Err(error) => {
-                        self.counts.entry_errors += 1;
-                        tracing::warn!("rule {}: no block entry: {error}", decision.id);
-                    }
+            // An exemption wins over entries: there is none to write, and nobody to kill.
+            if denies && enforce && !finding.is_exempt() {
+                // A refused event needs no entry: there is one.
+                if finding.verdict.refused == 0 {
+                    self.write_entry(decision, number, common, blocked, finding);
                 }
                 entry::kill_if_asked(decision, &common.task);
             }
             finding.decisions.push((decision.clone(), rule));
+        }
+    }
+
+    /// The block entry of a `deny` decision.
+    fn write_entry(
+        &mut self,
+        decision: &Decision,
+        rule: u32,
+        common: &Common,
+        blocked: &Blocked,
+        finding: &mut Finding,
+    ) {
+        let number = self.numbers.give_member(rule, &decision.id, decision.severity);
+        let generation = self.world.generation;
+        let entry = entry::Wanted { decision, number, blocked, task: &common.task, generation };
+        match entry.write(&mut self.verdicts) {
+            Ok(written) => {
+                self.counts.entries_written += 1;
+                finding.entry_written.get_or_insert(written);
+            }
+            Err(error) => {
+                self.counts.entry_errors += 1;
+                tracing::warn!("rule {}: no block entry: {error}", decision.id);
+            }
         }
     }
 
@@ -257,11 +274,6 @@ impl Pipeline {
             tracing::warn!("rule {id} gave no decision on an event: {}", error.cause);
         }
     }
-}
-
-/// A refused event needs no entry: there is one.
-fn verdict_is_free(finding: &Finding) -> bool {
-    finding.verdict.refused == 0
 }
 
 /// The script of an interpreted exec: as the kernel opened it, or else the name as given.

@@ -13,7 +13,7 @@ use crate::{
     config::{Config, Mode, Unknown},
     kernel::verdicts::{Place, Verdicts},
     standing::{self, Compiled, Setting},
-    world::{CANARY, Numbers, World, event_rule},
+    world::{CANARY, Numbers, World, event_rule, rule_of},
 };
 
 /// What was read.
@@ -66,11 +66,8 @@ pub fn prepare(
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow!("standing rules cannot be put in force:\n{}", lines.join("\n"))
     })?;
-    let event_rules = policies
-        .rules()
-        .iter()
-        .map(|info| numbers.give(text_of(info), event_rule(info, config.mode)))
-        .collect();
+    let event_rules =
+        policies.rules().iter().map(|info| numbers.give(text_of(info), event_rule(info, config.mode))).collect();
     let world = World {
         policies: policies.clone(),
         geo: loaded.geo.clone(),
@@ -96,7 +93,7 @@ pub fn apply(verdicts: &mut Verdicts, compiled: Compiled, world: &World) -> Resu
         tracing::warn!("{notice}");
     }
     let mut standing: BTreeSet<(Place, u32)> = BTreeSet::new();
-    verdicts.set_limits(compiled.limits)?;
+    verdicts.add_limits(&compiled.limits)?;
     for (place, held) in compiled.entries {
         verdicts.insert(&place, held)?;
         standing.insert((place, held.entry.rule));
@@ -105,8 +102,9 @@ pub fn apply(verdicts: &mut Verdicts, compiled: Compiled, world: &World) -> Resu
     let event_rules: BTreeSet<u32> = world.event_rules.iter().copied().collect();
     verdicts.retain(|place, held| {
         let rule = held.entry.rule;
-        rule == CANARY || event_rules.contains(&rule) || standing.contains(&(place.clone(), rule))
+        rule == CANARY || event_rules.contains(&rule_of(rule)) || standing.contains(&(place.clone(), rule))
     })?;
+    verdicts.keep_limits(&compiled.limits)?;
     Ok(())
 }
 

@@ -28,6 +28,9 @@ const KINDS: [(u16, &str); 8] = [
     (kind::BEFORE_EXEC, "exec_note"),
 ];
 
+/// The hook that stands in for `file_open`, where that cannot be had.
+const OPEN_EXITS: &str = "sys_exit_open";
+
 impl Daemon {
     /// The state now.
     ///
@@ -38,6 +41,7 @@ impl Daemon {
         self.drain();
         let hooks = self.hook_statuses()?;
         let (enforcement, reasons) = conclude(&self.facts(&hooks));
+        let missing = hooks.iter().any(|hook| hook.name != OPEN_EXITS && !hook.proven);
         let reasons = if self.config.mode == Mode::Monitor { with_coverage(reasons, &hooks) } else { reasons };
         let world = &self.pipeline.world;
         Ok(Status {
@@ -46,6 +50,7 @@ impl Daemon {
             mode: mode_word(self.config.mode).to_owned(),
             enforcement,
             reasons,
+            coverage: if missing { Enforcement::Partial } else { Enforcement::Full },
             scope: match &self.config.scope {
                 Scope::Host => "host".to_owned(),
                 Scope::Cgroup(path) => path.display().to_string(),
@@ -148,7 +153,7 @@ impl Daemon {
 
 /// In monitor mode the reasons also say what is not seen.
 fn with_coverage(mut reasons: Vec<String>, hooks: &[HookStatus]) -> Vec<String> {
-    let missing = hooks.iter().filter(|hook| hook.name != "sys_exit_open" && !hook.proven);
+    let missing = hooks.iter().filter(|hook| hook.name != OPEN_EXITS && !hook.proven);
     reasons.extend(missing.map(|hook| {
         let why = hook.reason.as_deref().unwrap_or("no canary has proved it");
         format!("not seen by {}: {why}", hook.name)
@@ -222,13 +227,9 @@ pub fn text(status: &Status) -> String {
 }
 
 fn write_text(out: &mut String, s: &Status) -> std::fmt::Result {
-    let word = match s.enforcement {
-        Enforcement::Full => "FULL",
-        Enforcement::Partial => "PARTIAL",
-        Enforcement::None => "NONE",
-    };
+    let (enforcement, coverage) = (s.enforcement.as_str().to_uppercase(), s.coverage.as_str().to_uppercase());
     writeln!(out, "Sentinel {}  pid {}  mode {}  scope {}", s.version, s.pid, s.mode, s.scope)?;
-    writeln!(out, "enforcement  {word}")?;
+    writeln!(out, "enforcement  {enforcement}   coverage {coverage}")?;
     grouped(&s.reasons).iter().try_for_each(|reason| writeln!(out, "             - {reason}"))?;
     writeln!(
         out,

@@ -76,9 +76,7 @@ pub fn compile(
     let mut allowed = Vec::new();
     for entry in all {
         let rule = standing_rule(entry, setting.mode);
-        // The text of a member is all that it says: two equal members are one rule.
-        let number =
-            numbers.give(format!("{:?} {:?} {:?} {:?}", entry.id, entry.value, entry.only, entry.except), rule.clone());
+        let number = numbers.give(text_of(entry), rule.clone());
         let one = One { entry, rule: &rule, number, setting };
         if let Err(what) = one.compile(&mut out, &mut allowed) {
             errors.push(StandingError { file: entry.file.clone(), line: entry.line, id: entry.id.clone(), what });
@@ -87,6 +85,12 @@ pub fn compile(
     allow_list(&allowed, setting, &mut out);
     unknown_countries(all, setting, numbers, &mut out);
     if errors.is_empty() { Ok(out) } else { Err(errors) }
+}
+
+/// All that a member says: two equal members are one rule, and a change of any part makes another.
+fn text_of(entry: &StandingEntry) -> String {
+    let StandingEntry { id, value, access, only, except, severity, mode, .. } = entry;
+    format!("{id:?} {value:?} {access:?} {only:?} {except:?} {severity:?} {mode:?}")
 }
 
 /// One entry being compiled.
@@ -152,8 +156,15 @@ impl One<'_> {
 
     /// A path, and for an exact one also the file that is there now, whatever its other names.
     fn path(&self, pattern: &PathPattern, access: u32, limits: u16, out: &mut Compiled) -> Result<(), String> {
-        if limits == 0 {
+        if !guard::spares_host(&self.entry.only) {
             guard::path(pattern, access)?;
+        }
+        for list in [&self.entry.only, &self.entry.except] {
+            if !list.ports.is_empty() || !list.protocols.is_empty() {
+                return Err(
+                    "ports and protocols have no meaning for files; use them in rules about destinations".into()
+                );
+            }
         }
         let held = self.held(limits, access, 0);
         out.entries.push((path_place(Table::Block, pattern)?, held));

@@ -107,6 +107,8 @@ pub struct Status {
     pub enforcement: Enforcement,
     /// What is missing.
     pub reasons: Vec<String>,
+    /// How much is seen, in whatever mode: `full` when every hook is proved, else `partial`.
+    pub coverage: Enforcement,
     /// `host`, or the scope cgroup.
     pub scope: String,
     /// All hooks.

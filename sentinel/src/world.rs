@@ -34,11 +34,23 @@ pub struct Rule {
     pub exemption: Option<rules::Exemption>,
 }
 
+/// Bits of a number that name the rule; the bits above name one of its members that have an id of their own.
+const RULE_BITS: u32 = 24;
+/// Most such members of a rule; the entries of further ones go by the rule's own id.
+const MEMBERS: u32 = 254;
+
+/// The number of the rule that a member's number belongs to; that of a rule is its own.
+#[must_use]
+pub const fn rule_of(number: u32) -> u32 {
+    number & ((1 << RULE_BITS) - 1)
+}
+
 /// Numbers of rules, given once for the life of the daemon.
 #[derive(Debug, Default)]
 pub struct Numbers {
     by_text: HashMap<String, u32>,
     rules: HashMap<u32, Arc<Rule>>,
+    members: HashMap<u32, Vec<(String, Severity)>>,
 }
 
 impl Numbers {
@@ -47,6 +59,26 @@ impl Numbers {
         let next = self.by_text.len() as u32 + 1;
         let number = *self.by_text.entry(text).or_insert(next);
         self.rules.insert(number, Arc::new(rule));
+        number
+    }
+
+    /// The number under which an entry of this rule's member is written: members may say their own id and severity.
+    pub fn give_member(&mut self, rule: u32, id: &str, severity: Severity) -> u32 {
+        let Some(whole) = self.rules.get(&rule).filter(|whole| whole.id != id || whole.severity != severity) else {
+            return rule;
+        };
+        let members = self.members.entry(rule).or_default();
+        let known = members.iter().position(|(other, level)| other == id && *level == severity);
+        let index = known.unwrap_or(members.len()) as u32;
+        if index >= MEMBERS {
+            return rule;
+        }
+        let number = (index + 1) << RULE_BITS | rule;
+        let member = Rule { id: id.to_owned(), severity, ..Rule::clone(whole) };
+        if known.is_none() {
+            members.push((id.to_owned(), severity));
+        }
+        self.rules.insert(number, Arc::new(member));
         number
     }
 
@@ -134,5 +166,48 @@ pub fn standing_rule(entry: &StandingEntry, global: Mode) -> Rule {
         techniques: entry.techniques.clone(),
         mode: weaker(global, entry.mode),
         exemption,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(id: &str) -> Rule {
+        let entry = rules::Severity::Low;
+        Rule {
+            id: id.to_owned(),
+            verb: alerts::Verb::Deny,
+            severity: entry,
+            title: String::new(),
+            package: "sentinel.lab".to_owned(),
+            techniques: Vec::new(),
+            mode: Mode::Enforce,
+            exemption: None,
+        }
+    }
+
+    #[test]
+    fn members_with_an_id_of_their_own_are_told_apart() {
+        let mut numbers = Numbers::default();
+        let whole = numbers.give("text".to_owned(), rule("lab.deny"));
+        assert_eq!(numbers.give_member(whole, "lab.deny", Severity::Low), whole);
+        let one = numbers.give_member(whole, "one", Severity::Low);
+        let two = numbers.give_member(whole, "two", Severity::Low);
+        assert_eq!(one, numbers.give_member(whole, "one", Severity::Low));
+        assert_eq!((rule_of(one), rule_of(two), rule_of(whole)), (whole, whole, whole));
+        assert_eq!([one, two].map(|number| numbers.rule(number).unwrap().id.clone()), ["one", "two"]);
+        let severe = numbers.give_member(whole, "one", Severity::High);
+        assert_eq!(numbers.rule(severe).unwrap().severity, Severity::High);
+        assert_eq!(numbers.rule(one).unwrap().severity, Severity::Low);
+    }
+
+    #[test]
+    fn ids_without_end_do_not_fill_the_memory() {
+        let mut numbers = Numbers::default();
+        let whole = numbers.give("text".to_owned(), rule("lab.deny"));
+        let all: Vec<u32> = (0..1000).map(|i| numbers.give_member(whole, &format!("id-{i}"), Severity::Low)).collect();
+        assert_eq!(all.iter().filter(|number| **number == whole).count(), 1000 - MEMBERS as usize);
+        assert!(all.iter().all(|number| *number != CANARY && rule_of(*number) == whole));
     }
 }

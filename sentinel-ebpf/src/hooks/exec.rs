@@ -62,14 +62,17 @@ fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) ->
         return entry;
     }
     event.path = length as u16;
+    let interpreter = is_interpreter(bprm);
     event.header.flags |= if whole { 0 } else { flag::PATH_TRUNCATED };
+    // Without it a note is the first of its execve: notes of an attempt that failed before are void.
+    event.header.flags |= if interpreter { flag::INTERPRETED } else { 0 };
     event.header.verdict = verdict::record(&entry);
     if verdict::refuses(&entry) {
         let inode = field!(file, file_f_inode, Object);
         event.mode = u32::from(field!(inode, inode_i_mode, u16));
         event.links = field!(inode, inode_i_nlink, u32);
         emit::send_built(kind::EXEC, entry.rule, builder, event, |e, n| e.header.length = n);
-    } else if entry.rule != 0 || is_script(bprm) {
+    } else if entry.rule != 0 || (!interpreter && is_script(bprm)) {
         event.header.kind = kind::BEFORE_EXEC;
         emit::send_built(kind::BEFORE_EXEC, 0, builder, event, |e, n| e.header.length = n);
     }
@@ -90,12 +93,15 @@ fn judge_without_path(event: &Exec) -> Entry {
     entry
 }
 
-/// Whether this is the file that execve named, and not its interpreter, and it will need one.
+/// Whether this file was not named by execve but by a script, or by another handler of formats.
+#[inline(always)]
+fn is_interpreter(bprm: Object) -> bool {
+    field!(bprm, binprm_filename, u64) != field!(bprm, binprm_interp, u64)
+}
+
+/// Whether the file will need an interpreter.
 #[inline(always)]
 fn is_script(bprm: Object) -> bool {
-    if field!(bprm, binprm_filename, u64) != field!(bprm, binprm_interp, u64) {
-        return false;
-    }
     let mark: [u8; 2] = path::read(bprm as u64 + u64::from(config!(offsets.binprm_buf)));
     mark == *b"#!"
 }

@@ -5,7 +5,7 @@
 
 use aya_ebpf::{
     bindings::__sk_buff,
-    helpers::generated::{bpf_sk_fullsock, bpf_sk_storage_get, bpf_skb_load_bytes},
+    helpers::generated::{bpf_get_socket_uid, bpf_sk_fullsock, bpf_sk_storage_get, bpf_skb_load_bytes},
     macros::cgroup_skb,
     programs::SkBuffContext,
 };
@@ -38,7 +38,11 @@ fn egress(ctx: SkBuffContext) -> i32 {
     };
     let note = note(skb);
     let mut event = socket::event(kind::PACKET, hook::EGRESS, &to);
-    if !note.is_null() {
+    if note.is_null() {
+        // The user is known all the same; zero would be root.
+        // SAFETY: the helper takes the context that this program was given.
+        event.header.task.uid = unsafe { bpf_get_socket_uid(skb) };
+    } else {
         // SAFETY: a note, once found, belongs to the socket that the packet holds.
         task::of_note(unsafe { &*note }, &mut event.header.task);
     }

@@ -310,21 +310,33 @@ impl Verdicts {
         Ok(())
     }
 
-    /// Makes these the subject limits of rules: rule, limit bit, value, device.
+    /// Adds subject limits of rules: rule, limit bit, value, device. To be done before their entries are written.
     ///
     /// # Errors
     ///
     /// [`KernelError::Map`] if the map is full.
-    pub fn set_limits(&mut self, new: BTreeSet<(u32, u32, u64, u32)>) -> Result<(), KernelError> {
-        let key =
-            |&(rule, limit, value, dev): &(u32, u32, u64, u32)| Plain(LimitKey { value, dev, rule, limit, pad: 0 });
-        for limit in new.difference(&self.limited) {
-            self.limits.insert(key(limit), 1, 0).map_err(named("LIMITS"))?;
+    pub fn add_limits(&mut self, new: &BTreeSet<(u32, u32, u64, u32)>) -> Result<(), KernelError> {
+        for limit in new {
+            if !self.limited.contains(limit) {
+                self.limits.insert(limit_key(limit), 1, 0).map_err(named("LIMITS"))?;
+                self.limited.insert(*limit);
+            }
         }
-        for limit in self.limited.difference(&new) {
-            removed(self.limits.remove(&key(limit))).map_err(named("LIMITS"))?;
+        Ok(())
+    }
+
+    /// Removes the subject limits that `keep` does not have. To be done when no entry needs them any more: an entry whose
+    /// `except` list is gone would hold for everyone.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if the kernel refuses a change.
+    pub fn keep_limits(&mut self, keep: &BTreeSet<(u32, u32, u64, u32)>) -> Result<(), KernelError> {
+        let gone: Vec<_> = self.limited.difference(keep).copied().collect();
+        for limit in gone {
+            removed(self.limits.remove(&limit_key(&limit))).map_err(named("LIMITS"))?;
+            self.limited.remove(&limit);
         }
-        self.limited = new;
         Ok(())
     }
 
@@ -448,6 +460,10 @@ fn strongest<'a>(all: impl Iterator<Item = &'a Held>) -> AccessEntries {
         }
     }
     value
+}
+
+fn limit_key(&(rule, limit, value, dev): &(u32, u32, u64, u32)) -> Plain<LimitKey> {
+    Plain(LimitKey { value, dev, rule, limit, pad: 0 })
 }
 
 fn destination_key(address: [u8; 16], port: Option<u16>, place: &Place) -> Plain<DestinationKey> {

@@ -28,9 +28,15 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   open PATH read|write|create|truncate|path
   unlink, truncate, mkdir PATH
   rename, link, symlink FROM TO
+  open-unlinked PATH           opens a file once more after its name is gone
   exec PATH [ARG]...           in a forked child; errno is execve's, the child's exit status follows
   become PATH [ARG]...         execve in this very process; prints only when that fails
-  thread OP..., fork OP...     the operation in another thread, or in a child made by fork alone
+  become-unlinked PATH [ARG]...        the same with a program whose name is removed first
+  become-memfd NAME PATH [ARG]...      the same with a copy of a program in memory
+  burst N PATH                 starts a program N times with its number as argument, prints `spawned I PID`, then waits
+  thread OP..., fork OP...     the operation in another thread (`thread=TID`), or in a child made by fork alone
+                               (`child=PID`)
+  repeat N OP...               the operation N times, one line: 0 or the first errno
   PATH is text, or `hex:` and its bytes in hexadecimal (not for exec and become)
   say TEXT, sleep MS, wait     print; pause; read a line from standard input (no errno line)
 ";
@@ -60,15 +66,35 @@ fn step(op: &[String], kept: &mut Kept) -> Result<()> {
                 bail!("the input ended before a line came");
             }
         }
-        ["thread", inner @ ..] => {
-            let errno = std::thread::scope(|scope| scope.spawn(|| perform(inner, kept)).join());
-            report(errno.map_err(|_| anyhow::anyhow!("the acting thread panicked"))??, &words)?;
+        ["repeat", times, inner @ ..] => {
+            let mut first = 0;
+            for _ in 0..times.parse::<u32>()? {
+                let errno = somewhere(inner, kept)?;
+                first = if first == 0 { errno } else { first };
+            }
+            report(first, &words)?;
         }
-        ["fork", inner @ ..] => report(forked(inner, kept)?, &words)?,
-        _ => report(perform(&words, kept)?, &words)?,
+        _ => report(somewhere(&words, kept)?, &words)?,
     }
     std::io::stdout().flush()?;
     Ok(())
+}
+
+/// Performs an operation in this thread, another one or a child.
+fn somewhere(words: &[&str], kept: &mut Kept) -> Result<i32> {
+    match words {
+        ["thread", inner @ ..] => std::thread::scope(|scope| scope.spawn(|| threaded(inner, kept)).join())
+            .map_err(|_| anyhow::anyhow!("the acting thread panicked"))?,
+        ["fork", inner @ ..] => forked(inner, kept),
+        _ => perform(words, kept),
+    }
+}
+
+fn threaded(words: &[&str], kept: &mut Kept) -> Result<i32> {
+    // SAFETY: gettid has no arguments and cannot fail.
+    println!("thread={}", unsafe { libc::gettid() });
+    std::io::stdout().flush()?;
+    perform(words, kept)
 }
 
 fn report(errno: i32, words: &[&str]) -> Result<()> {
@@ -95,6 +121,7 @@ fn forked(words: &[&str], kept: &mut Kept) -> Result<i32> {
         // SAFETY: _exit ends the child without running the parent's exit handlers.
         unsafe { libc::_exit(code) };
     }
+    println!("child={pid}");
     let status = wait_for(pid)?;
     ensure!(libc::WIFEXITED(status), "the forked child was ended by a signal");
     let errno = libc::WEXITSTATUS(status);

@@ -15,7 +15,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::sys::{self, Address, check, check_size};
+use super::{
+    act_exec,
+    sys::{self, Address, check, check_size},
+};
 
 /// A socket kept from one operation to the next.
 #[derive(Default)]
@@ -40,8 +43,12 @@ pub fn perform(words: &[&str], kept: &mut Kept) -> Result<i32> {
         }
         ["send"] => send(kept.socket.as_ref().context("no socket was kept")?),
         ["open", path, how] => open(path, how)?,
-        ["exec", path, args @ ..] => return exec(path, args),
+        ["open-unlinked", path] => act_exec::open_unlinked(path),
+        ["exec", path, args @ ..] => return act_exec::exec(path, args),
         ["become", path, args @ ..] => Err(Command::new(path).args(args).exec()),
+        ["become-unlinked", path, args @ ..] => Err(act_exec::become_unlinked(path, args)),
+        ["become-memfd", name, path, args @ ..] => Err(act_exec::become_memfd(name, path, args)),
+        ["burst", times, path] => return act_exec::burst(times.parse()?, path),
         ["unlink" | "truncate" | "mkdir", path] => on_path(words[0], path),
         ["rename" | "link" | "symlink", from, to] => on_two_paths(words[0], from, to),
         other => bail!("unknown operation `{}`; see `act help`", other.join(" ")),
@@ -49,7 +56,7 @@ pub fn perform(words: &[&str], kept: &mut Kept) -> Result<i32> {
     Ok(errno_of(done))
 }
 
-fn errno_of(done: io::Result<()>) -> i32 {
+pub(super) fn errno_of(done: io::Result<()>) -> i32 {
     match done {
         Ok(()) => 0,
         Err(error) => error.raw_os_error().unwrap_or(libc::EINVAL),
@@ -170,17 +177,6 @@ fn open(path: &str, how: &str) -> Result<io::Result<()>> {
     let opened = check(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, 0o644) });
     // SAFETY: the kernel just returned this descriptor; nothing else owns it.
     Ok(opened.map(|fd| drop(unsafe { OwnedFd::from_raw_fd(fd) })))
-}
-
-/// Runs a program in a forked child; the standard library hands execve's errno back through a pipe.
-fn exec(path: &str, args: &[&str]) -> Result<i32> {
-    match Command::new(path).args(args).status() {
-        Ok(status) => {
-            println!("status={}", status.code().unwrap_or(-1));
-            Ok(0)
-        }
-        Err(error) => Ok(errno_of(Err(error))),
-    }
 }
 
 fn on_path(call: &str, path: &str) -> io::Result<()> {

@@ -1,6 +1,24 @@
 //! Every scenario, one file per subject.
 
+mod bad_input;
 mod bench;
+mod demo;
+mod demo_table;
+mod enforce_egress;
+mod enforce_events;
+mod enforce_events_scopes;
+mod enforce_lab;
+mod enforce_standing;
+mod enforce_standing_files;
+mod enforce_standing_refused;
+mod enforce_standing_reload;
+mod events;
+mod events_exec;
+mod events_files;
+mod events_network;
+mod events_own;
+mod events_reload;
+mod leftovers;
 mod selftest;
 
 use crate::harness::scenario::Scenario;
@@ -9,6 +27,21 @@ use crate::harness::scenario::Scenario;
 pub fn all() -> Vec<Scenario> {
     let mut all = Vec::new();
     all.extend(selftest::all());
+    all.extend(events_exec::all());
+    all.extend(events_files::all());
+    all.extend(events_network::all());
+    all.extend(events_own::all());
+    all.extend(events_reload::all());
+    all.extend(bad_input::all());
+    all.extend(leftovers::all());
+    all.extend(enforce_events::all());
+    all.extend(enforce_events_scopes::all());
+    all.extend(enforce_standing::all());
+    all.extend(enforce_standing_files::all());
+    all.extend(enforce_standing_refused::all());
+    all.extend(enforce_standing_reload::all());
+    all.extend(enforce_egress::all());
+    all.extend(demo::all());
     all.extend(bench::all());
     all
 }

@@ -1,0 +1,189 @@
+//! Egress seen from the far end of a cable: with the rule not one frame arrives, without it frames do.
+//!
+//! Invariant: a frame counter at the far end judges, not only the caller's errno. Every operation has a destination of its
+//! own, so that a frame belongs to one of them.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::enforce_lab::{EPERM, Ground, PATIENCE, Shown, is_blocked, reload, stop};
+use crate::harness::{
+    listen::Sniffer,
+    scenario::{Ctx, Scenario, World, eventually},
+};
+
+/// The scenarios of this file.
+pub(super) fn all() -> Vec<Scenario> {
+    vec![
+        Scenario { name: "egress-no-frame-on-the-far-end", world: World::Both, run: no_frame },
+        Scenario { name: "egress-sockets-from-before-the-start", world: World::Both, run: from_before },
+        Scenario { name: "egress-event-rule-stops-open-connections", world: World::Both, run: open_connections },
+    ]
+}
+
+const CALM: &str = "package sentinel.lab\n";
+const RULES: &str = "package sentinel.lab\nblock_cidrs contains {\"id\": \"lab-egress\", \"value\": \"203.0.113.0/24\"}\n\
+                     block_cidrs contains {\"id\": \"lab-egress\", \"value\": \"2001:db8:bad::/48\"}\n";
+
+/// How long a frame may take that must not come.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// Every way to send: address as frames carry it, operation, and whether several system calls belong to it.
+const WAYS: [(&str, &str); 18] = [
+    ("203.0.113.1", "connect 203.0.113.1:80"),
+    ("2001:db8:bad::1", "connect [2001:db8:bad::1]:80"),
+    ("203.0.113.2", "connect [::ffff:203.0.113.2]:80"),
+    ("203.0.113.3", "udp-connect 203.0.113.3:53 -- send"),
+    ("2001:db8:bad::3", "udp-connect [2001:db8:bad::3]:53 -- send"),
+    ("203.0.113.4", "udp-connect [::ffff:203.0.113.4]:53 -- send"),
+    ("203.0.113.5", "sendto 203.0.113.5:53"),
+    ("2001:db8:bad::5", "sendto [2001:db8:bad::5]:53"),
+    ("203.0.113.6", "sendto [::ffff:203.0.113.6]:53"),
+    ("203.0.113.7", "sendmsg 203.0.113.7:53"),
+    ("2001:db8:bad::7", "sendmsg [2001:db8:bad::7]:53"),
+    ("203.0.113.8", "sendmmsg 203.0.113.8:53"),
+    ("2001:db8:bad::8", "sendmmsg [2001:db8:bad::8]:53"),
+    ("203.0.113.9", "unspec 203.0.113.9:53"),
+    ("203.0.113.10", "fastopen 203.0.113.10:80"),
+    ("2001:db8:bad::10", "fastopen [2001:db8:bad::10]:80"),
+    ("203.0.113.11", "ping 203.0.113.11"),
+    ("2001:db8:bad::11", "ping 2001:db8:bad::11"),
+];
+
+/// Destinations that no rule names.
+const ALLOWED: [(&str, &str); 4] = [
+    ("198.51.100.1", "connect 198.51.100.1:80"),
+    ("2001:db8:900d::1", "connect [2001:db8:900d::1]:80"),
+    ("198.51.100.2", "sendto 198.51.100.2:53"),
+    ("198.51.100.3", "ping 198.51.100.3"),
+];
+
+fn no_frame(ctx: &Ctx) -> Result<()> {
+    let ground = Ground::prepare(ctx)?;
+    let _sinks = (ground.pair.far.tcp_sink("[::]:80")?, ground.pair.far.udp_sink("[::]:53")?);
+    arrives(ctx, &ground, &WAYS).context("without Sentinel")?;
+    let policy = ctx.policy("lab", RULES)?;
+    let sentinel = ground.enforce(ctx).policy(&policy).start()?;
+    refused(ctx, &ground)?;
+    arrives(ctx, &ground, &ALLOWED).context("beside the rules")?;
+    for (address, op) in WAYS {
+        let wanted = |a: &serde_json::Value| is_blocked(a) && a["destination"]["ip"] == address;
+        let alert = sentinel.wait_alert(PATIENCE, wanted).with_context(|| op.to_owned())?;
+        super::enforce_lab::ensure_shown(&alert, "lab-egress", Shown::Refused)?;
+    }
+    reload(&sentinel, &policy, CALM)?;
+    arrives(ctx, &ground, &WAYS).context("after a reload without the rules")?;
+    reload(&sentinel, &policy, RULES)?;
+    refused(ctx, &ground).context("after a reload with the rules")?;
+    stop(sentinel)?;
+    arrives(ctx, &ground, &WAYS).context("after the stop")
+}
+
+/// Every operation fails with EPERM and not one frame comes.
+fn refused(ctx: &Ctx, ground: &Ground) -> Result<()> {
+    let sniffers = WAYS.iter().map(|(address, _)| ground.pair.sniff(address)).collect::<Result<Vec<Sniffer>>>()?;
+    for (_, op) in WAYS {
+        let outcome = ground.act(ctx, &ctx.tests_bin, op).outcome()?;
+        ensure!(outcome.errnos().first() == Some(&EPERM), "{op}: expected EPERM first: {outcome:?}");
+    }
+    std::thread::sleep(QUIET);
+    for ((_, op), sniffer) in WAYS.iter().zip(sniffers) {
+        ensure!(sniffer.frames() == 0, "{op}: {} frames came", sniffer.frames());
+    }
+    Ok(())
+}
+
+/// Every operation works and brings frames.
+fn arrives(ctx: &Ctx, ground: &Ground, ways: &[(&str, &str)]) -> Result<()> {
+    for (address, op) in ways {
+        let sniffer = ground.pair.sniff(address)?;
+        let outcome = ground.act(ctx, &ctx.tests_bin, op).outcome()?;
+        ensure!(outcome.code == Some(0) && outcome.errnos().iter().all(|errno| *errno == 0), "{op}: {outcome:?}");
+        frames(&sniffer, op)?;
+    }
+    Ok(())
+}
+
+fn frames(sniffer: &Sniffer, what: &str) -> Result<()> {
+    eventually(&format!("{what}: a frame at the far end"), Duration::from_secs(10), || {
+        Ok((sniffer.frames() > 0).then_some(()))
+    })
+}
+
+/// Connected before Sentinel started: only the packet hook sees these.
+fn from_before(ctx: &Ctx) -> Result<()> {
+    let ground = Ground::prepare(ctx)?;
+    let tcp = ground.pair.far.tcp_sink("[::]:80")?;
+    let udp = ground.pair.far.udp_sink("[::]:53")?;
+    let steps = |op: &str| format!("{op} -- wait -- send -- wait -- send");
+    let mut stream = ground.act(ctx, &ctx.tests_bin, &steps("keep 203.0.113.1:80")).start()?;
+    let mut datagrams = ground.act(ctx, &ctx.tests_bin, &steps("udp-connect [2001:db8:bad::1]:53")).start()?;
+    let mut allowed = ground.act(ctx, &ctx.tests_bin, &steps("keep 198.51.100.1:80")).start()?;
+    for process in [&mut stream, &mut datagrams, &mut allowed] {
+        ensure!(process.next_errno()? == 0, "connecting before the start");
+    }
+    eventually("both connections", PATIENCE, || Ok((tcp.accepted() == 2).then_some(())))?;
+    let policy = ctx.policy("lab", RULES)?;
+    let sentinel = ground.enforce(ctx).policy(&policy).start()?;
+    let (v4, v6) = (ground.pair.sniff("203.0.113.1")?, ground.pair.sniff("2001:db8:bad::1")?);
+    for (process, errno) in [(&mut stream, 0), (&mut datagrams, EPERM), (&mut allowed, 0)] {
+        process.say("send")?;
+        let came = process.next_errno()?;
+        // A stream's bytes are queued whatever becomes of its packets.
+        ensure!(came == errno, "sending after the start: errno {came}, expected {errno}");
+    }
+    eventually("the allowed byte", PATIENCE, || Ok((tcp.bytes() == 1).then_some(())))?;
+    std::thread::sleep(QUIET);
+    ensure!((v4.frames(), v6.frames()) == (0, 0), "frames came: {} and {}", v4.frames(), v6.frames());
+    ensure!((tcp.bytes(), udp.datagrams()) == (1, 0), "{} bytes, {} datagrams", tcp.bytes(), udp.datagrams());
+    for address in ["203.0.113.1", "2001:db8:bad::1"] {
+        let wanted = |a: &serde_json::Value| is_blocked(a) && a["destination"]["ip"] == address;
+        let alert = sentinel.wait_alert(PATIENCE, wanted)?;
+        super::enforce_lab::ensure_shown(&alert, "lab-egress", Shown::Refused)?;
+        ensure!(alert["event"]["action"] == "packet", "{alert}");
+    }
+    reload(&sentinel, &policy, CALM)?;
+    for process in [&mut stream, &mut datagrams] {
+        process.say("send")?;
+        ensure!(process.next_errno()? == 0, "sending after the reload");
+    }
+    eventually("the bytes that were held back", PATIENCE, || {
+        Ok((tcp.bytes() == 3 && udp.datagrams() == 1).then_some(()))
+    })?;
+    stop(sentinel)
+}
+
+/// An entry written by a decision also stops the connection that brought it about, and no other program's.
+fn open_connections(ctx: &Ctx) -> Result<()> {
+    let ground = Ground::prepare(ctx)?;
+    let tcp = ground.pair.far.tcp_sink("[::]:80")?;
+    let (actor, other) = (ctx.program("actor")?, ctx.program("other")?);
+    let rule = format!(
+        "package sentinel.lab\ndeny contains {{\"id\": \"lab-event\", \"msg\": \"connects\"}} if {{\n\
+         input.event.action == \"connect\"\ninput.process.executable == \"{}\"\ninput.destination.ip == \"203.0.113.1\"\n}}\n",
+        actor.display()
+    );
+    let policy = ctx.policy("lab", &rule)?;
+    let sentinel = ground.enforce(ctx).policy(&policy).start()?;
+    let steps = "keep 203.0.113.1:80 -- wait -- send";
+    let mut kept = ground.act(ctx, &other, steps).start()?;
+    ensure!(kept.next_errno()? == 0, "connecting by another program");
+    let mut stopped = ground.act(ctx, &actor, steps).start()?;
+    ensure!(stopped.next_errno()? == 0, "the first connect passes");
+    super::enforce_lab::alert_of(&sentinel, "lab-event", 1, Shown::EntryWritten("destination+process"))?;
+    let second = ground.act(ctx, &actor, "connect 203.0.113.1:80");
+    super::enforce_lab::expect("the second connect", second, EPERM)?;
+    for process in [&mut stopped, &mut kept] {
+        process.say("send")?;
+        ensure!(process.next_errno()? == 0, "a stream's bytes are queued");
+    }
+    eventually("the other program's byte", PATIENCE, || Ok((tcp.bytes() == 1).then_some(())))?;
+    std::thread::sleep(QUIET);
+    ensure!(tcp.bytes() == 1, "the stopped connection brought a byte");
+    let by_packet = |a: &serde_json::Value| is_blocked(a) && a["event"]["action"] == "packet";
+    let alert = sentinel.wait_alert(PATIENCE, by_packet)?;
+    ensure!(super::enforce_lab::text(&alert, "/process/executable") == actor.display().to_string(), "{alert}");
+    drop((kept, stopped));
+    stop(sentinel)
+}
