@@ -26,7 +26,9 @@ use crate::{
     config::{Config, Flags, Mode, Require},
     container::Containers,
     control::{self, Asked, Request},
-    kernel::{Kernel, Options, cgroup::Cgroups, offsets::VMLINUX, ring::Rings, stats::Stats},
+    kernel::{
+        Kernel, Options, cgroup::Cgroups, features, offsets::VMLINUX, ring::Rings, signals::HeldBack, stats::Stats,
+    },
     pipeline::Pipeline,
     policy::{self, Prepared},
     problem,
@@ -74,15 +76,22 @@ pub async fn run(flags: Flags) -> Result<()> {
     if start_disabled() {
         bail!("sentinel.off is on the kernel command line: Sentinel does not start");
     }
+    features::require_root()?;
     let lock = lock(&config.run_dir)?;
-    // From here on a signal ends it cleanly, also during a long start.
     let mut stop = Stop::watch()?;
-    let mut daemon = Daemon::start(config, flags, lock)?;
+    let held_back = HeldBack::new();
+    let started = Daemon::start(config, flags, lock);
+    drop(held_back);
+    let mut daemon = started?;
     let mut requests = control::listen(&daemon.config.run_dir)?;
     eprint!("{}", report::text(&daemon.status()?));
-    daemon.require()?;
-    notify_ready();
-    let result = daemon.serve(&mut requests, &mut stop).await;
+    let result = match daemon.require() {
+        Ok(()) => {
+            notify_ready();
+            daemon.serve(&mut requests, &mut stop).await
+        }
+        Err(error) => Err(error),
+    };
     daemon.end();
     result
 }

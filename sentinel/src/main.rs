@@ -25,6 +25,7 @@ mod pipeline;
 mod policy;
 mod problem;
 mod process;
+mod reach;
 mod report;
 mod standing;
 mod status;

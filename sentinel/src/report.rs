@@ -12,7 +12,7 @@ use crate::{
     daemon::Daemon,
     kernel::{HookState, attach::Scope},
     policy::mode_word,
-    standing,
+    reach,
     status::{Enforcement, Facts, GeoStatus, HookStatus, RuleStatus, Status, conclude},
 };
 
@@ -105,12 +105,14 @@ impl Daemon {
             let why = status.reason.as_deref().unwrap_or("no canary has proved it");
             format!("{}: {}: {why}", state.hook.family.as_str(), status.name)
         });
-        let standing = self.pipeline.world.policies.standing();
+        let reach = reach::of(&self.pipeline.world.policies);
         Facts {
             enforce: self.config.mode == Mode::Enforce,
             unproven: unproven.collect(),
             any_proven: refusing().any(|(_, status)| status.proven),
-            egress_rules: standing::has_egress(standing),
+            egress_rules: reach.egress,
+            change_rules: reach.changes,
+            exec_rules: reach.execs,
             scoped: self.kernel.scoped(),
             forwards: self.kernel.features.forwards,
         }

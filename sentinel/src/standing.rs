@@ -117,7 +117,12 @@ impl One<'_> {
                 guard::network(net)?;
                 out.entries.push((network_place(Table::Block, net), self.held(limits, u32::MAX, 0)));
             }
-            StandingValue::BlockPath(pattern) => self.path(pattern, self.access(), limits, out)?,
+            StandingValue::BlockPath(pattern) => {
+                if self.access() == 1 << Access::Delete as u32 {
+                    return Err(cannot("access [\"delete\"] alone", "add \"write\""));
+                }
+                self.path(pattern, self.access(), limits, out)?;
+            }
             StandingValue::BlockExecutable(pattern) => self.path(pattern, 1 << Access::Exec as u32, limits, out)?,
             StandingValue::Exemption(exemption) => self.exemption(exemption, limits, out)?,
             StandingValue::BlockRegion(_) => return Err(cannot("block_regions", "use block_countries or block_cidrs")),
@@ -368,10 +373,4 @@ pub fn unknown_rule(mode: Mode) -> Rule {
         mode,
         exemption: None,
     }
-}
-
-/// Whether any entry is about destinations.
-#[must_use]
-pub fn has_egress(all: &[StandingEntry]) -> bool {
-    has_geo(all) || all.iter().any(|e| matches!(e.value, StandingValue::BlockCidr(_) | StandingValue::BlockRegion(_)))
 }

@@ -151,8 +151,12 @@ pub struct Facts {
     pub unproven: Vec<String>,
     /// Whether at least one refusing hook is proved.
     pub any_proven: bool,
-    /// Whether a rule about destinations is in force.
+    /// Whether a rule that refuses destinations is in force.
     pub egress_rules: bool,
+    /// Whether a rule that refuses changes to files is in force.
+    pub change_rules: bool,
+    /// Whether a rule that refuses execution is in force.
+    pub exec_rules: bool,
     /// Whether the scope is one cgroup.
     pub scoped: bool,
     /// Whether this host forwards packets.
@@ -170,13 +174,20 @@ pub fn conclude(facts: &Facts) -> (Enforcement, Vec<String>) {
         return (Enforcement::None, reasons);
     }
     if facts.egress_rules {
-        reasons.push("af_packet: packet sockets, AF_XDP and tun devices can send past every hook".to_owned());
+        reasons.push("af_packet: packet sockets, AF_XDP, tun devices and tunnels can send past every hook".to_owned());
         if facts.forwards {
             reasons.push("forwarding: packets that this host forwards pass no hook".to_owned());
         }
         if facts.scoped {
             reasons.push("kernel_replies: replies from kernel sockets belong to no scope".to_owned());
         }
+    }
+    if facts.change_rules {
+        reasons
+            .push("file_changes: only opens are hooked; truncate, rename, link, unlink and mount are not".to_owned());
+    }
+    if facts.exec_rules {
+        reasons.push("exec_by_loader: the dynamic loader can run a refused program as data".to_owned());
     }
     (if reasons.is_empty() { Enforcement::Full } else { Enforcement::Partial }, reasons)
 }

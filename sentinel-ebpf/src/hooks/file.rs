@@ -147,7 +147,10 @@ fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
     let entry = verdict::file(&question, event.file, wanted(event.fmode), &mut builder, length);
     if !emit::settle(hook, &entry) && !emit::suppress_own(kind::OPEN, &event.header.task) {
         event.header.verdict = verdict::record(&entry);
-        event.header.flags |= if whole { 0 } else { flag::PATH_TRUNCATED };
+        if !whole {
+            event.header.flags |= flag::PATH_TRUNCATED;
+            emit::count_hook(hook, |s| &mut s.errors);
+        }
         event.path = length as u16;
         emit::send_built(kind::OPEN, entry.rule, &mut builder, event, |e, n| e.header.length = n);
     }

@@ -47,16 +47,23 @@ impl Features {
     }
 }
 
+/// Nothing works without root; asked before anything else is tried.
+///
+/// # Errors
+///
+/// [`FeatureError::NotRoot`].
+pub fn require_root() -> Result<(), FeatureError> {
+    let uid = rustix::process::geteuid();
+    if uid.is_root() { Ok(()) } else { Err(FeatureError::NotRoot(uid.as_raw())) }
+}
+
 /// Looks at the running system.
 ///
 /// # Errors
 ///
 /// See [`FeatureError`].
 pub fn probe() -> Result<Features, FeatureError> {
-    let uid = rustix::process::geteuid();
-    if !uid.is_root() {
-        return Err(FeatureError::NotRoot(uid.as_raw()));
-    }
+    require_root()?;
     if fs::read_link("/proc/self/ns/pid").is_ok_and(|ns| ns.as_os_str() != INITIAL_PID_NS) {
         return Err(FeatureError::PidNamespace);
     }

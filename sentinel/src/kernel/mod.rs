@@ -19,6 +19,7 @@ pub mod features;
 pub mod hooks;
 pub mod offsets;
 pub mod ring;
+pub mod signals;
 pub mod stats;
 mod tracefs;
 pub mod verdicts;
@@ -217,7 +218,7 @@ fn plan(missing_lsm: Option<&str>) -> Vec<HookState> {
 
 fn load_object(config: Config) -> Result<Ebpf, KernelError> {
     EbpfLoader::new()
-        .verifier_log_level(VerifierLogLevel::VERBOSE)
+        .verifier_log_level(VerifierLogLevel::DEBUG)
         .override_global("CONFIG", &Settings(config), true)
         .load(OBJECT)
         .map_err(|error| KernelError::Load { what: "maps".to_owned(), reason: chain(&error) })
