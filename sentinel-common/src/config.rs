@@ -62,6 +62,12 @@ offsets! {
     task_mm: "task_struct"."mm",
     /// Shared signal state.
     task_signal: "task_struct"."signal",
+    /// Effective credentials.
+    task_cred: "task_struct"."cred",
+    /// Effective user id.
+    cred_euid: "cred"."euid",
+    /// Effective group id.
+    cred_egid: "cred"."egid",
     /// Open files.
     task_files: "task_struct"."files",
     /// Root and working directory.

@@ -68,9 +68,9 @@ pub struct Task {
     pub tid: u32,
     /// Thread group id of the parent.
     pub parent: u32,
-    /// Real user id.
+    /// Effective user id.
     pub uid: u32,
-    /// Real group id.
+    /// Effective group id.
     pub gid: u32,
     /// Always zero.
     pub pad: u32,

@@ -118,7 +118,7 @@ pub(crate) struct Note {
     pub(crate) cgroup: u64,
     /// Its thread group id.
     pub(crate) tgid: u32,
-    /// Its real user id.
+    /// Its effective user id.
     pub(crate) uid: u32,
     /// Rule already reported for this socket.
     pub(crate) reported: u32,

@@ -2,11 +2,8 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::{
-    bpf_get_current_uid_gid,
-    generated::{
-        bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_task_btf,
-    },
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_task_btf,
 };
 use sentinel_common::{FileId, event::Task};
 
@@ -38,7 +35,6 @@ pub(crate) fn current_object() -> Object {
 #[inline(always)]
 pub(crate) fn current(into: &mut Task) {
     let task = current_object();
-    let ids = bpf_get_current_uid_gid();
     let leader = field!(task, task_group_leader, Object);
     let parent = field!(task, task_real_parent, Object);
     let parent_leader = field!(parent, task_group_leader, Object);
@@ -50,8 +46,9 @@ pub(crate) fn current(into: &mut Task) {
     into.tgid = field!(task, task_tgid, u32);
     into.tid = field!(task, task_pid, u32);
     into.parent = field!(parent, task_tgid, u32);
-    into.uid = ids as u32;
-    into.gid = (ids >> 32) as u32;
+    let cred = field!(task, task_cred, Object);
+    into.uid = field!(cred, cred_euid, u32);
+    into.gid = field!(cred, cred_egid, u32);
     // SAFETY: the helper writes at most the given size; on failure it writes zeros.
     unsafe { bpf_get_current_comm((&raw mut into.comm).cast(), size_of_val(&into.comm) as u32) };
 }

@@ -19,6 +19,12 @@ use crate::{
     scratch::Builder,
 };
 
+/// The accesses asked about, as [`access`] indices; [`NOT_WANTED`] fills the rest. Few and in a fixed place, because the
+/// verifier walks every one of them.
+pub(crate) type Wanted = [u32; 2];
+/// No access.
+pub(crate) const NOT_WANTED: u32 = access::COUNT as u32;
+
 /// What is asked about: who, at which hook, and for the network which port and protocol.
 pub(crate) struct Question<'a> {
     pub(crate) hook: u32,
@@ -52,79 +58,95 @@ pub(crate) fn record(entry: &Entry) -> event::Verdict {
     }
 }
 
+/// An entry in a map, or null. Look-ups hand on addresses: copies of entries would not fit on the stack.
+type Found = *const Entry;
+
+/// Whether an entry that was found ends the search: one that only monitors does not, so that a rule on trial
+/// never hides one in force in another map. Inside a map user space sees to that.
+#[inline(always)]
+fn ends(found: Found) -> bool {
+    // SAFETY: if not null, a map value, which lives as long as the program.
+    !found.is_null() && unsafe { (*found).flags } & flag::MONITOR == 0
+}
+
+/// A copy of what was found.
+#[inline(always)]
+fn copy(found: Found) -> Entry {
+    // SAFETY: as in `ends`. Entries are replaced as a whole; a torn copy could only mix two rules' attribution.
+    if found.is_null() { Entry::NONE } else { unsafe { *found } }
+}
+
 /// The verdict on a destination (normalised).
 #[inline(always)]
 pub(crate) fn destination(q: &Question, address: Address) -> Entry {
     let classes = active_classes();
     if classes & active::EXEMPT != 0 {
-        let entry = cidr(q, &EXEMPT_CIDRS, address, active::CIDR | active::CIDR_EXECUTABLE);
-        if entry.rule != 0 {
-            return entry;
+        let found = cidr(q, &EXEMPT_CIDRS, address, active::CIDR);
+        if !found.is_null() {
+            return copy(found);
         }
     }
-    let entry = listed(q, address, classes);
-    if entry.rule != 0 {
-        return entry;
+    let found = listed(q, address, classes);
+    if !found.is_null() {
+        return copy(found);
     }
-    let entry = cidr(q, &CIDRS, address, classes);
-    if entry.rule != 0 || classes & active::GEO == 0 {
-        return entry;
+    let found = cidr(q, &CIDRS, address, classes);
+    if ends(found) || classes & active::GEO == 0 {
+        return copy(found);
     }
-    country(q, address)
+    let entry = country(q, address);
+    if entry.rule != 0 && (found.is_null() || entry.flags & flag::MONITOR == 0) { entry } else { copy(found) }
 }
 
-/// Destination entries: with and without port, for everyone, the executable, the process.
+/// Destination entries, with and without port: for the executable, the process, everyone. They come from
+/// decisions, which are only written where they enforce.
 #[inline(always)]
-fn listed(q: &Question, address: Address, classes: u32) -> Entry {
+fn listed(q: &Question, address: Address, classes: u32) -> Found {
     let mut key = DestinationKey { address, subject: Subject::ANYONE, port: 0, pad: [0; 3] };
     let subjects = [
-        (Subject::ANYONE, active::DESTINATION, active::DESTINATION_PORT),
         (Subject::executable(q.task.executable), active::DESTINATION_EXECUTABLE, active::DESTINATION_PORT_EXECUTABLE),
         (Subject::instance(q.task.tgid, q.task.start), active::DESTINATION_INSTANCE, active::DESTINATION_PORT_INSTANCE),
+        (Subject::ANYONE, active::DESTINATION, active::DESTINATION_PORT),
     ];
     for (subject, any_port, with_port) in subjects {
         key.subject = subject;
         for (port, class) in [(0, any_port), (q.port, with_port)] {
             key.port = port;
-            if classes & class == 0 {
-                continue;
-            }
-            // SAFETY: entries are replaced as a whole; a torn read could only mix two rules' attribution.
-            let found = unsafe { DESTINATIONS.get(key) };
-            if let Some(entry) = found
-                && holds(q, entry)
+            if classes & class != 0
+                && let Some(entry) = DESTINATIONS.get_ptr(key)
+                && holds(q, entry, false)
             {
-                return *entry;
+                return entry;
             }
         }
     }
-    Entry::NONE
+    core::ptr::null()
 }
 
-/// Prefix entries, for everyone, the executable, the process.
+/// Prefix entries. Those for everyone come last: only they can be on trial.
 #[inline(always)]
 fn cidr<const N: usize, const F: usize>(
     q: &Question,
     trie: &aya_ebpf::btf_maps::LpmTrie<CidrKey, Entry, N, F>,
     address: Address,
     classes: u32,
-) -> Entry {
+) -> Found {
     let mut key = Key::new(CidrKey::SUBJECT_BITS + 128, CidrKey { subject: Subject::ANYONE, address });
     let subjects = [
-        (Subject::ANYONE, active::CIDR),
         (Subject::executable(q.task.executable), active::CIDR_EXECUTABLE),
         (Subject::instance(q.task.tgid, q.task.start), active::CIDR_INSTANCE),
+        (Subject::ANYONE, active::CIDR),
     ];
     for (subject, class) in subjects {
         key.data.subject = subject;
         if classes & class != 0
             && let Some(entry) = trie.get(&key)
-            && holds(q, entry)
+            && holds(q, entry, class == active::CIDR)
         {
-            return *entry;
+            return entry;
         }
     }
-    Entry::NONE
+    core::ptr::null()
 }
 
 /// The country table. Addresses that are not public have no country.
@@ -145,111 +167,113 @@ fn country(q: &Question, address: Address) -> Entry {
         flags: found.flags as u8,
         limits: found.limits as u16,
     };
-    if holds(q, &entry) { entry } else { Entry::NONE }
+    if holds(q, &entry, true) { entry } else { Entry::NONE }
 }
 
-/// The verdict on an access to a file; `wanted` has a bit for each [`access`].
+/// The verdict on an access to a file; `wanted` says which accesses.
 ///
-/// `path` is the path in the builder, if it was made: its length.
+/// `path` is the length of the path in the builder; 0 if it is not whole, then identity alone decides.
 #[inline(always)]
-pub(crate) fn file(q: &Question, file: FileId, wanted: u32, builder: &mut Builder, path: usize) -> Entry {
+pub(crate) fn file(q: &Question, file: FileId, wanted: Wanted, builder: &mut Builder, path: usize) -> Entry {
     let classes = active_classes();
     let by_path = (active::PATH | active::PATH_EXECUTABLE | active::PATH_INSTANCE | active::EXEMPT_PATH) & classes;
-    if by_path == 0 {
-        return file_entry(q, file, wanted, classes);
+    if by_path == 0 || path == 0 {
+        return copy(file_entry(q, file, wanted, classes));
     }
     let key = builder.path_key(path);
     if by_path & active::EXEMPT_PATH != 0 {
-        let entry = path_entry(q, &EXEMPT_PATHS, key, wanted, active::PATH | active::PATH_EXECUTABLE);
-        if entry.rule != 0 {
-            return entry;
+        let found = path_entry(q, &EXEMPT_PATHS, key, wanted, active::PATH);
+        if !found.is_null() {
+            return copy(found);
         }
     }
-    let entry = file_entry(q, file, wanted, classes);
-    if entry.rule != 0 {
-        return entry;
+    let by_identity = file_entry(q, file, wanted, classes);
+    if ends(by_identity) {
+        return copy(by_identity);
     }
-    path_entry(q, &PATHS, key, wanted, classes)
+    let by_path = path_entry(q, &PATHS, key, wanted, classes);
+    if ends(by_path) || by_identity.is_null() { copy(by_path) } else { copy(by_identity) }
 }
 
 /// The verdict by identity alone, for when there is no path.
 #[inline(always)]
-pub(crate) fn file_by_identity(q: &Question, file: FileId, wanted: u32) -> Entry {
-    file_entry(q, file, wanted, active_classes())
+pub(crate) fn file_by_identity(q: &Question, file: FileId, wanted: Wanted) -> Entry {
+    copy(file_entry(q, file, wanted, active_classes()))
 }
 
-/// Entries by identity.
+/// Entries by identity. Those for everyone come last: only they can be on trial.
 #[inline(always)]
-fn file_entry(q: &Question, file: FileId, wanted: u32, classes: u32) -> Entry {
+fn file_entry(q: &Question, file: FileId, wanted: Wanted, classes: u32) -> Found {
     let subjects = [
-        (Subject::ANYONE, active::FILE),
         (Subject::executable(q.task.executable), active::FILE_EXECUTABLE),
         (Subject::instance(q.task.tgid, q.task.start), active::FILE_INSTANCE),
+        (Subject::ANYONE, active::FILE),
     ];
     for (subject, class) in subjects {
-        if classes & class == 0 {
-            continue;
-        }
-        // SAFETY: as in `listed`.
-        let found = unsafe { FILES.get(FileKey { file, subject }) };
-        if let Some(entries) = found {
-            let entry = wanted_entry(q, entries, wanted);
-            if entry.rule != 0 {
-                return entry;
+        if classes & class != 0
+            && let Some(entries) = FILES.get_ptr(FileKey { file, subject })
+        {
+            let found = wanted_entry(q, entries, wanted, class == active::FILE);
+            if !found.is_null() {
+                return found;
             }
         }
     }
-    Entry::NONE
+    core::ptr::null()
 }
 
-/// Entries by path.
+/// Entries by path. Those for everyone come last: only they can be on trial.
 #[inline(always)]
 fn path_entry<const N: usize, const F: usize>(
     q: &Question,
     trie: &aya_ebpf::btf_maps::LpmTrie<PathKey, AccessEntries, N, F>,
     key: *mut Key<PathKey>,
-    wanted: u32,
+    wanted: Wanted,
     classes: u32,
-) -> Entry {
+) -> Found {
     let subjects = [
-        (Subject::ANYONE, active::PATH),
         (Subject::executable(q.task.executable), active::PATH_EXECUTABLE),
         (Subject::instance(q.task.tgid, q.task.start), active::PATH_INSTANCE),
+        (Subject::ANYONE, active::PATH),
     ];
     for (subject, class) in subjects {
         if classes & class == 0 {
             continue;
         }
         // SAFETY: the key lies in the scratch buffer that the caller owns.
-        let found = unsafe {
+        let entries = unsafe {
             (&raw mut (*key).data.subject).write_unaligned(subject);
             trie.get(&*key)
         };
-        if let Some(entries) = found {
-            let entry = wanted_entry(q, entries, wanted);
-            if entry.rule != 0 {
-                return entry;
+        if let Some(entries) = entries {
+            let found = wanted_entry(q, entries, wanted, class == active::PATH);
+            if !found.is_null() {
+                return found;
             }
         }
     }
-    Entry::NONE
+    core::ptr::null()
 }
 
 /// The first entry that holds for one of the wanted accesses.
 #[inline(always)]
-fn wanted_entry(q: &Question, entries: &AccessEntries, wanted: u32) -> Entry {
-    for index in 0..access::COUNT {
-        let entry = &entries.by_access[index];
-        if wanted & (1 << index) != 0 && holds(q, entry) {
-            return *entry;
+fn wanted_entry(q: &Question, entries: *const AccessEntries, wanted: Wanted, limited: bool) -> Found {
+    for index in wanted {
+        // SAFETY: a map value; the index is below the length.
+        let entry = unsafe { &raw const (*entries).by_access[index as usize % access::COUNT] };
+        if index < NOT_WANTED && holds(q, entry, limited) {
+            return entry;
         }
     }
-    Entry::NONE
+    core::ptr::null()
 }
 
-/// Whether an entry is in force for this hook, now, and for this subject.
+/// Whether an entry is in force for this hook, now, and, if it can have limits, for this subject. Only standing
+/// rules have limits, and those are for everyone.
 #[inline(always)]
-fn holds(q: &Question, entry: &Entry) -> bool {
+fn holds(q: &Question, entry: Found, limited: bool) -> bool {
+    // SAFETY: callers pass the address of an entry, never null.
+    let entry = unsafe { &*entry };
     if entry.rule == 0 || entry.hooks & (1 << q.hook) == 0 {
         return false;
     }
@@ -257,7 +281,7 @@ fn holds(q: &Question, entry: &Entry) -> bool {
     if entry.expires != 0 && unsafe { bpf_ktime_get_boot_ns() } >= entry.expires {
         return false;
     }
-    entry.limits == 0 || within_limits(q, entry)
+    !limited || entry.limits == 0 || within_limits(q, entry)
 }
 
 /// Whether every `only` list names this subject and not every `except` list does.

@@ -151,6 +151,7 @@ struct Canary {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     image: std::os::fd::OwnedFd,
+    cgroup: Option<PathBuf>,
 }
 
 impl Canary {
@@ -165,11 +166,14 @@ impl Canary {
             .spawn()
             .context("cannot start the canary")?;
         let (input, output) = child.stdin.take().zip(child.stdout.take()).context("the canary has no pipes")?;
-        if let Some(directory) = kernel.scope_directory() {
-            std::fs::write(directory.join("cgroup.procs"), child.id().to_string())
+        let cgroup = kernel.scope_directory().map(|scope| scope.join(format!("sentinel-canary-{}", child.id())));
+        if let Some(directory) = &cgroup {
+            // A cgroup of its own below the scope: one that has controllers for its children takes no processes itself.
+            std::fs::create_dir(directory)
+                .and_then(|()| std::fs::write(directory.join("cgroup.procs"), child.id().to_string()))
                 .with_context(|| format!("cannot put the canary into {}", directory.display()))?;
         }
-        let mut canary = Self { child, input, output: BufReader::new(output), image };
+        let mut canary = Self { child, input, output: BufReader::new(output), image, cgroup };
         canary.ask("ready")?;
         Ok(canary)
     }
@@ -190,10 +194,22 @@ impl Canary {
         answer.trim().parse().with_context(|| format!("the canary answered {answer:?}"))
     }
 
+    /// Ends the child and removes its cgroup; done once.
     fn finish(&mut self) {
         if let Err(error) = self.child.kill().and_then(|()| self.child.wait()) {
             tracing::warn!("the canary did not end: {error}");
         }
+        if let Some(directory) = self.cgroup.take()
+            && let Err(error) = std::fs::remove_dir(&directory)
+        {
+            tracing::warn!("cannot remove {}: {error}", directory.display());
+        }
+    }
+}
+
+impl Drop for Canary {
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 
@@ -250,7 +266,8 @@ fn attempt(request: &str, image: &str) -> std::io::Result<()> {
         "connect" => TcpStream::connect(address()?).map(drop),
         "send" => {
             let to = address()?;
-            let any: SocketAddr = if to.is_ipv4() { (LOOPBACK, 0).into() } else { (Ipv6Addr::LOCALHOST, 0).into() };
+            let any: SocketAddr =
+                if to.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
             UdpSocket::bind(any)?.send_to(b"", to).map(drop)
         }
         "exec" => Err(Command::new(format!("/proc/self/fd/{image}")).exec()),

@@ -27,21 +27,24 @@ use crate::{
     container::Containers,
     control::{self, Asked, Request},
     kernel::{
-        Kernel, Options, cgroup::Cgroups, features, offsets::VMLINUX, ring::Rings, signals::HeldBack, stats::Stats,
+        Kernel, Options, cgroup::Cgroups, features, hooks::Attach, offsets::VMLINUX, ring::Rings, signals::HeldBack,
+        stats::Stats, verdicts::Verdicts,
     },
     pipeline::Pipeline,
-    policy::{self, Prepared},
+    policy::{self, Loaded, Prepared},
     problem,
     process::Processes,
     report,
     status::Enforcement,
-    world::Numbers,
+    world::{Numbers, World},
 };
 
 /// How often expired entries and ended processes are swept.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long the sinks get at the end.
 const FLUSH: Duration = Duration::from_secs(5);
+/// Why LSM programs are given up when no canary meets them.
+const LSM_NEVER_RUNS: &str = "LSM programs attach but never run (is bpf in the kernel's lsm= list?)";
 /// How long a client that asked for the end has to get its answer.
 const GOODBYE: Duration = Duration::from_millis(20);
 /// Kernel type information; a test of kernels without it points elsewhere.
@@ -143,6 +146,44 @@ impl Stop {
     }
 }
 
+/// Programs that are attached and proved, and what goes with them.
+struct Engaged {
+    kernel: Kernel,
+    proofs: Vec<Option<Proof>>,
+    stats: Stats,
+    rings: Rings,
+    verdicts: Verdicts,
+    numbers: Numbers,
+    world: World,
+}
+
+impl Engaged {
+    /// Loads, fills the verdict maps, attaches, proves.
+    fn try_with(config: &Config, loaded: &Loaded, without_lsm: Option<String>) -> Result<Self> {
+        let enforce = config.mode == Mode::Enforce;
+        let btf = std::env::var_os(BTF_VARIABLE).map_or_else(|| VMLINUX.into(), Into::into);
+        let mut kernel = Kernel::load(&Options { enforce, scope: config.scope.clone(), without_lsm, btf })?;
+        let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
+        let mut numbers = Numbers::default();
+        let root = kernel.features.cgroup2.clone();
+        let Prepared { world, compiled } = policy::prepare(loaded, config, &root, 1, &mut numbers)?;
+        policy::apply(&mut verdicts, compiled, &world)?;
+        kernel.attach()?;
+        for (program, instructions) in kernel.verified() {
+            tracing::debug!("{program}: the verifier looked at {instructions} instructions");
+        }
+        let proofs = canary::prove(&kernel, &mut verdicts, &stats, &config.run_dir, enforce)?;
+        Ok(Self { kernel, proofs, stats, rings, verdicts, numbers, world })
+    }
+
+    /// Whether LSM programs are attached and none of them met its canary.
+    fn lsm_never_runs(&self) -> bool {
+        let all = self.kernel.hooks.iter().zip(&self.proofs);
+        let mut lsm = all.filter(|(state, _)| state.hook.attach == Attach::Lsm && state.attached).peekable();
+        lsm.peek().is_some() && lsm.all(|(_, proof)| matches!(proof, Some(Proof::Failed(_))))
+    }
+}
+
 impl Daemon {
     fn start(config: Config, flags: Flags, lock: File) -> Result<Self> {
         let enforce = config.mode == Mode::Enforce;
@@ -152,17 +193,13 @@ impl Daemon {
         }
         state_dir(&config.state_dir)?;
         let sinks = SinkSet::open(&config.alerts, DEFAULT_QUEUE_BYTES)?;
-        let btf = std::env::var_os(BTF_VARIABLE).map_or_else(|| VMLINUX.into(), Into::into);
-        let mut kernel = Kernel::load(&Options { enforce, scope: config.scope.clone(), btf })?;
-        let stats = kernel.stats()?;
-        let rings = kernel.rings()?;
-        let mut verdicts = kernel.verdicts()?;
-        let mut numbers = Numbers::default();
-        let Prepared { world, compiled } =
-            policy::prepare(&loaded, &config, &kernel.features.cgroup2, 1, &mut numbers)?;
-        policy::apply(&mut verdicts, compiled, &world)?;
-        kernel.attach()?;
-        let proofs = canary::prove(&kernel, &mut verdicts, &stats, &config.run_dir, enforce)?;
+        let mut engaged = Engaged::try_with(&config, &loaded, None)?;
+        if engaged.lsm_never_runs() {
+            // Programs that attach and never run would silence the hooks that stand in for them.
+            drop(engaged);
+            engaged = Engaged::try_with(&config, &loaded, Some(LSM_NEVER_RUNS.to_owned()))?;
+        }
+        let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
         let processes = Processes::from_proc(Containers::new(cgroups));
         let pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);

@@ -124,13 +124,19 @@ impl Wanted<'_> {
                 Target::Destination { address: address.octets(), port: None }
             }
             (Object::DestinationPort, Blocked::Destination { address, port, .. }) => {
-                Target::Destination { address: address.octets(), port: Some(*port).filter(|port| *port != 0) }
+                if *port == 0 {
+                    return Err(EntryError::Unknown("port"));
+                }
+                Target::Destination { address: address.octets(), port: Some(*port) }
             }
             (Object::Cidr(net), Blocked::Destination { .. }) => {
                 guard::network(&net).map_err(EntryError::Vital)?;
                 return Ok(Place::new(Table::Block, network_place(Table::Block, &net).target, subject));
             }
             (Object::File, Blocked::File { file, .. }) => self.file(*file, subject)?,
+            (Object::Path, Blocked::File { path, .. }) if !path.starts_with(b"/") => {
+                return Err(EntryError::Unknown("whole path"));
+            }
             (Object::Path, Blocked::File { file, path, .. }) => {
                 self.file(*file, subject)?;
                 Target::Path { path: path.clone(), prefix: false }

@@ -6,7 +6,10 @@ use std::{fs, net::Ipv4Addr, path::Path, sync::LazyLock};
 
 use ipnet::{IpNet, Ipv6Net};
 use rules::{Access, PathPattern, Subjects};
-use sentinel_common::FileId;
+use sentinel_common::{
+    FileId,
+    address::{Address, Wrapping, normalise},
+};
 
 use crate::process::file_id;
 
@@ -41,6 +44,13 @@ pub fn network(net: &IpNet) -> Result<(), String> {
     if net.prefix_len() == 0 || net.contains(&all_v4) {
         return Err(format!("{net} would cut this host off; use allow_countries or narrower networks"));
     }
+    if let IpNet::V6(v6) = net {
+        let (meant, wrapping) = normalise(Address::from_octets(v6.network().octets()));
+        if !matches!(wrapping, Wrapping::None | Wrapping::Mapped) {
+            let v4 = Ipv4Addr::from(meant.v4());
+            return Err(format!("{net} stands for IPv4 addresses (here {v4}); block the IPv4 network instead"));
+        }
+    }
     Ok(())
 }
 
@@ -64,7 +74,7 @@ pub fn path(pattern: &PathPattern, access: u32) -> Result<(), String> {
 /// or users other than root. An `except` filter never does, it names too few.
 #[must_use]
 pub fn spares_host(only: &Subjects) -> bool {
-    let by_cgroup = !only.cgroups.is_empty() && only.cgroups.iter().all(|path| path.trim_matches('/') != "");
+    let by_cgroup = !only.cgroups.is_empty() && only.cgroups.iter().all(|path| !path.trim_matches('/').is_empty());
     !only.executables.is_empty() || by_cgroup || (!only.uids.is_empty() && !only.uids.contains(&0))
 }
 
@@ -92,9 +102,13 @@ mod tests {
         assert!(super::path(&pattern("/etc/shadow"), u32::MAX).is_ok());
         assert!(network(&"0.0.0.0/0".parse().unwrap()).is_err());
         assert!(network(&"203.0.113.0/24".parse().unwrap()).is_ok());
-        for (net, refused) in
-            [("::/64", true), ("::ffff:0:0/96", true), ("::ffff:0:0/97", false), ("2001:db8::/32", false)]
-        {
+        for (net, refused) in [
+            ("::/64", true),
+            ("::ffff:0:0/96", true),
+            ("::ffff:0:0/97", false),
+            ("2001:db8::/32", false),
+            ("2002::/16", true),
+        ] {
             assert_eq!(network(&net.parse().unwrap()).is_err(), refused, "{net}");
         }
     }

@@ -132,7 +132,11 @@ impl Pipeline {
         if self.pending.len() >= PENDING {
             self.pending.clear();
         }
-        self.pending.entry(exec.common.task.tid).or_default().push(exec);
+        let notes = self.pending.entry(exec.common.task.tid).or_default();
+        if !exec.common.has(flag::INTERPRETED) {
+            notes.clear(); // a new execve: the one before it failed
+        }
+        notes.push(exec);
     }
 
     fn exec(&mut self, exec: &Exec) {

@@ -4,7 +4,7 @@
 //! rule that would take the host down is refused too.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
 };
@@ -82,9 +82,31 @@ pub fn compile(
             errors.push(StandingError { file: entry.file.clone(), line: entry.line, id: entry.id.clone(), what });
         }
     }
+    if let Some(what) = conflict(&out.entries, &allowed) {
+        errors.push(StandingError { file: String::new(), line: 0, id: String::new(), what });
+    }
     allow_list(&allowed, setting, &mut out);
     unknown_countries(all, setting, numbers, &mut out);
     if errors.is_empty() { Ok(out) } else { Err(errors) }
+}
+
+/// What the kernel's tables cannot hold: two limited rules on one object, or an allow list of mixed modes or limits.
+fn conflict(entries: &[(Place, Held)], allowed: &[Allowed]) -> Option<String> {
+    let mut limited: HashMap<&Place, &Held> = HashMap::new();
+    for (place, held) in entries.iter().filter(|(_, held)| held.entry.limits != 0) {
+        if let Some(other) = limited.insert(place, held)
+            && other.entry.rule != held.entry.rule
+            && other.access & held.access != 0
+        {
+            return Some(format!(
+                "two rules limit the same object with only or except ({:?}); join them",
+                place.target
+            ));
+        }
+    }
+    let (_, first) = allowed.first()?;
+    let mixed = allowed.iter().any(|(_, rule)| (rule.flags, rule.limits) != (first.flags, first.limits));
+    mixed.then(|| "the members of allow_countries differ in mode, only or except; they make one list".to_owned())
 }
 
 /// All that a member says: two equal members are one rule, and a change of any part makes another.
@@ -173,6 +195,12 @@ impl One<'_> {
         }
         let held = self.held(limits, access, 0);
         out.entries.push((path_place(Table::Block, pattern)?, held));
+        if let Some(real) = real_path(pattern) {
+            if !guard::spares_host(&self.entry.only) {
+                guard::path(&real, access)?;
+            }
+            out.entries.push((path_place(Table::Block, &real)?, held));
+        }
         if pattern.prefix {
             return Ok(());
         }
@@ -287,6 +315,10 @@ fn executable_id(pattern: &PathPattern) -> Result<sentinel_common::FileId, Strin
 fn cgroup_id(root: &Path, path: &str) -> Result<u64, String> {
     use std::os::unix::fs::MetadataExt as _;
     let full: PathBuf = root.join(path.trim_start_matches('/'));
+    let below = fs::read_dir(&full).into_iter().flatten().flatten();
+    if below.into_iter().any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        return Err(cannot("a limit to a cgroup that has cgroups below it", "list those"));
+    }
     fs::metadata(&full)
         .map(|meta| meta.ino())
         .map_err(|error| format!("the cgroup {} that it is limited to cannot be looked at: {error}", full.display()))
@@ -308,6 +340,15 @@ fn path_place(table: Table, pattern: &PathPattern) -> Result<Place, String> {
     }
     let target = Target::Path { path: pattern.path.clone().into_bytes(), prefix: pattern.prefix };
     Ok(Place::new(table, target, Subject::ANYONE))
+}
+
+/// What the kernel calls a path that goes through symbolic links; `None` if it calls it the same.
+fn real_path(pattern: &PathPattern) -> Option<PathPattern> {
+    let mut path = fs::canonicalize(&pattern.path).ok()?.to_str()?.to_owned();
+    if pattern.prefix && !path.ends_with('/') {
+        path.push('/');
+    }
+    (path != pattern.path).then_some(PathPattern { path, prefix: pattern.prefix })
 }
 
 fn prefixes_of(geo: &Database, countries: &CountrySet) -> Vec<IpNet> {

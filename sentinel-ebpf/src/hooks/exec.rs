@@ -18,7 +18,7 @@ use crate::{
     path,
     scratch::Builder,
     task::{self, Object, field},
-    verdict::{self, Question},
+    verdict::{self, NOT_WANTED, Question},
 };
 
 /// `int bprm_check_security(struct linux_binprm *bprm)`, since 2.6; BPF since 5.7.
@@ -57,7 +57,13 @@ fn check(bprm: Object) -> i32 {
 fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) -> Entry {
     let (length, whole) = path::prepend(builder, file as u64 + u64::from(config!(offsets.file_f_path)));
     let question = Question { hook: hook::BPRM_CHECK, task: &event.header.task, port: 0, protocol: 0 };
-    let entry = verdict::file(&question, event.file, 1 << access::EXEC, builder, length);
+    let entry = verdict::file(
+        &question,
+        event.file,
+        [access::EXEC as u32, NOT_WANTED],
+        builder,
+        if whole { length } else { 0 },
+    );
     if emit::settle(hook::BPRM_CHECK, &entry) || task::is_own(&event.header.task) {
         return entry;
     }
@@ -83,7 +89,7 @@ fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) ->
 #[inline(always)]
 fn judge_without_path(event: &Exec) -> Entry {
     let question = Question { hook: hook::BPRM_CHECK, task: &event.header.task, port: 0, protocol: 0 };
-    let entry = verdict::file_by_identity(&question, event.file, 1 << access::EXEC);
+    let entry = verdict::file_by_identity(&question, event.file, [access::EXEC as u32, NOT_WANTED]);
     if !emit::settle(hook::BPRM_CHECK, &entry) {
         emit::count_hook(hook::BPRM_CHECK, |s| &mut s.errors);
         if verdict::refuses(&entry) {

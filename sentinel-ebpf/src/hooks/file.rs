@@ -7,7 +7,7 @@ use aya_ebpf::{
 use sentinel_common::{
     event::{Open, flag, kind},
     hook,
-    verdict::{Entry, access},
+    verdict::{Entry, access, flag as entry_flag},
 };
 
 use super::{lsm_answer, refused_before};
@@ -17,9 +17,11 @@ use crate::{
     path,
     scratch::Builder,
     task::{self, Object, field},
-    verdict::{self, Question},
+    verdict::{self, NOT_WANTED, Question, Wanted},
 };
 
+/// `file.f_flags`: the open empties the file, which is a write however it is opened.
+const O_TRUNC: u32 = 0x200;
 /// `file.f_flags`: the kernel opens the file to execute it; that is an exec, not an open.
 const FMODE_EXEC: u32 = 0x20;
 /// `file.f_mode`.
@@ -119,32 +121,34 @@ fn observe(file: u64) {
     open(&mut event, file, hook::SYS_EXIT_OPEN);
 }
 
-/// The accesses that an open asks for, a bit for each of [`access`].
+/// The accesses that an open asks for. To create is to write: user space writes what refuses writing under creating
+/// as well.
 #[inline(always)]
-fn wanted(fmode: u32) -> u32 {
-    let mut wanted = 0;
-    if fmode & FMODE_READ != 0 {
-        wanted |= 1 << access::READ;
-    }
-    if fmode & FMODE_WRITE != 0 {
-        wanted |= 1 << access::WRITE;
-    }
-    if fmode & FMODE_CREATED != 0 {
-        wanted |= 1 << access::CREATE;
-    }
-    wanted
+fn wanted(fmode: u32) -> Wanted {
+    let write = if fmode & FMODE_CREATED != 0 { access::CREATE } else { access::WRITE };
+    [
+        if fmode & FMODE_READ != 0 { access::READ as u32 } else { NOT_WANTED },
+        if fmode & (FMODE_WRITE | FMODE_CREATED) != 0 { write as u32 } else { NOT_WANTED },
+    ]
 }
 
 /// Path, verdict, event.
 #[inline(always)]
 fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
     task::current(&mut event.header.task);
+    if event.flags & O_TRUNC != 0 {
+        event.fmode |= FMODE_WRITE;
+    }
     let Some(mut builder) = Builder::take() else {
         return open_without_path(event, hook);
     };
     let (length, whole) = path::prepend(&mut builder, file + u64::from(config!(offsets.file_f_path)));
     let question = Question { hook, task: &event.header.task, port: 0, protocol: 0 };
-    let entry = verdict::file(&question, event.file, wanted(event.fmode), &mut builder, length);
+    let looked_up = if whole { length } else { 0 };
+    let mut entry = verdict::file(&question, event.file, wanted(event.fmode), &mut builder, looked_up);
+    if hook == hook::SYS_EXIT_OPEN {
+        entry.flags |= entry_flag::MONITOR; // the open is done: nothing can be refused here
+    }
     if !emit::settle(hook, &entry) && !emit::suppress_own(kind::OPEN, &event.header.task) {
         event.header.verdict = verdict::record(&entry);
         if !whole {

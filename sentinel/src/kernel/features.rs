@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -10,6 +11,9 @@ use thiserror::Error;
 
 /// Inode number of the initial PID namespace (`PROC_PID_INIT_INO` in the kernel).
 const INITIAL_PID_NS: &str = "pid:[4026531836]";
+
+/// Inode number of the root of a cgroup v2 hierarchy: the id of its root cgroup.
+const ROOT_INODE: u64 = 1;
 
 /// Why Sentinel cannot run here at all.
 #[derive(Debug, Error)]
@@ -23,6 +27,12 @@ pub enum FeatureError {
          container use --pid=host"
     )]
     PidNamespace,
+    /// Only a part of the hierarchy is in sight.
+    #[error(
+        "{0} is not the root of the cgroup hierarchy: Sentinel runs in a cgroup namespace or sees only a part; in a \
+         container use --cgroupns=host"
+    )]
+    CgroupNamespace(PathBuf),
     /// No cgroup v2 hierarchy.
     #[error("no cgroup v2 file system is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup")]
     NoCgroup2,
@@ -67,8 +77,12 @@ pub fn probe() -> Result<Features, FeatureError> {
     if fs::read_link("/proc/self/ns/pid").is_ok_and(|ns| ns.as_os_str() != INITIAL_PID_NS) {
         return Err(FeatureError::PidNamespace);
     }
+    let cgroup2 = cgroup2_mount().ok_or(FeatureError::NoCgroup2)?;
+    if !fs::metadata(&cgroup2).is_ok_and(|meta| meta.ino() == ROOT_INODE) {
+        return Err(FeatureError::CgroupNamespace(cgroup2));
+    }
     Ok(Features {
-        cgroup2: cgroup2_mount().ok_or(FeatureError::NoCgroup2)?,
+        cgroup2,
         lsm: fs::read_to_string("/sys/kernel/security/lsm").ok().map(|list| list.trim().to_owned()),
         forwards: forwards(),
     })

@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use aya::{
-    Ebpf, EbpfLoader, Pod, VerifierLogLevel,
+    Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
     programs::{Program, ProgramError},
 };
 use sentinel_common::config::Config;
@@ -79,6 +79,8 @@ pub struct Options {
     pub enforce: bool,
     /// What is watched and enforced on.
     pub scope: Scope,
+    /// Why LSM programs are not even to be tried.
+    pub without_lsm: Option<String>,
     /// Kernel type information, `/sys/kernel/btf/vmlinux` unless a test says otherwise.
     pub btf: std::path::PathBuf,
 }
@@ -102,6 +104,8 @@ pub struct Kernel {
     /// What the kernel offers.
     pub features: Features,
     scope: Checked,
+    /// Parsed once, and dropped when all is attached: it is tens of megabytes.
+    btf: Option<Btf>,
 }
 
 /// Plain memory for the loader.
@@ -113,7 +117,8 @@ unsafe impl Pod for Settings {}
 const _: () = assert!(size_of::<Config>().is_multiple_of(8));
 
 impl Kernel {
-    /// Loads maps and programs, without attaching anything: verdict maps are filled first.
+    /// Loads maps and programs. LSM programs are attached for a moment, with empty verdict maps, to see whether the
+    /// kernel takes them; nothing stays attached.
     ///
     /// # Errors
     ///
@@ -130,8 +135,10 @@ impl Kernel {
             offsets,
             attached: 0,
         };
-        let (ebpf, hooks) = load_what_the_kernel_takes(config, &features)?;
-        Ok(Self { ebpf, hooks, features, scope })
+        let btf = Btf::from_sys_fs()
+            .map_err(|error| KernelError::Load { what: "kernel type information".to_owned(), reason: chain(&error) })?;
+        let (ebpf, hooks) = load_what_the_kernel_takes(config, &features, options.without_lsm.clone(), &btf)?;
+        Ok(Self { ebpf, hooks, features, scope, btf: Some(btf) })
     }
 
     /// Attaches every hook of the plan. On an error nothing stays attached: the caller drops `self`.
@@ -140,12 +147,15 @@ impl Kernel {
     ///
     /// [`KernelError::Attach`] for a hook that was loaded but not attached.
     pub fn attach(&mut self) -> Result<(), KernelError> {
+        let missing =
+            || KernelError::Load { what: "programs".to_owned(), reason: "they are attached already".to_owned() };
+        let btf = self.btf.take().ok_or_else(missing)?;
         for state in &mut self.hooks {
             if state.reason.is_some() {
                 continue;
             }
             let program = program(&mut self.ebpf, state.hook.name)?;
-            attach_one(program, state.hook, &self.scope)?;
+            attach_one(program, state.hook, &self.scope, &btf)?;
             state.attached = true;
         }
         Ok(())
@@ -178,6 +188,13 @@ impl Kernel {
         verdicts::Verdicts::new(&mut self.ebpf)
     }
 
+    /// Instructions that the verifier looked at, by program.
+    #[must_use]
+    pub fn verified(&self) -> Vec<(String, u32)> {
+        let count = |p: &Program| p.info().ok().and_then(|info| info.verified_instruction_count());
+        self.ebpf.programs().filter_map(|(name, program)| Some((name.to_owned(), count(program)?))).collect()
+    }
+
     /// Whether the scope is one cgroup.
     #[must_use]
     pub fn scoped(&self) -> bool {
@@ -192,14 +209,19 @@ impl Kernel {
 }
 
 /// Loads with LSM programs; where the kernel refuses these, loads again without them.
-fn load_what_the_kernel_takes(config: Config, features: &Features) -> Result<(Ebpf, Vec<HookState>), KernelError> {
-    let mut missing_lsm =
-        features.lsm_bpf_off().then(|| "the kernel's LSM list lacks bpf (boot with lsm=...,bpf)".to_owned());
+fn load_what_the_kernel_takes(
+    config: Config,
+    features: &Features,
+    without_lsm: Option<String>,
+    btf: &Btf,
+) -> Result<(Ebpf, Vec<HookState>), KernelError> {
+    let off = features.lsm_bpf_off().then(|| "the kernel's LSM list lacks bpf (boot with lsm=...,bpf)".to_owned());
+    let mut missing_lsm = without_lsm.or(off);
     loop {
         let mut hooks = plan(missing_lsm.as_deref());
         let attached = hooks.iter().filter(|s| s.reason.is_none()).fold(0, |bits, s| bits | 1 << s.hook.id);
-        let mut ebpf = load_object(Config { attached, ..config })?;
-        match load_lsm(&mut ebpf, &mut hooks) {
+        let mut ebpf = load_object(Config { attached, ..config }, btf)?;
+        match load_lsm(&mut ebpf, &mut hooks, btf) {
             Ok(()) => return Ok((ebpf, hooks)),
             Err(reason) => missing_lsm = Some(reason),
         }
@@ -216,8 +238,9 @@ fn plan(missing_lsm: Option<&str>) -> Vec<HookState> {
     HOOKS.iter().map(|hook| HookState { hook, attached: false, reason: reason(hook) }).collect()
 }
 
-fn load_object(config: Config) -> Result<Ebpf, KernelError> {
+fn load_object(config: Config, btf: &Btf) -> Result<Ebpf, KernelError> {
     EbpfLoader::new()
+        .btf(Some(btf))
         .verifier_log_level(VerifierLogLevel::DEBUG)
         .override_global("CONFIG", &Settings(config), true)
         .load(OBJECT)
@@ -229,17 +252,16 @@ const LSM_REFUSED: &str = "this kernel refuses LSM programs (EPERM), by lockdown
 
 /// Loads and attaches the LSM programs of the plan: some kernels refuse only the attaching. They are
 /// attached for good in [`Kernel::attach`]; here each link is dropped at once.
-fn load_lsm(ebpf: &mut Ebpf, hooks: &mut [HookState]) -> Result<(), String> {
+fn load_lsm(ebpf: &mut Ebpf, hooks: &mut [HookState], btf: &Btf) -> Result<(), String> {
     let chain = |error: &dyn Error| match chain(error) {
         text if text.contains("os error 1)") => LSM_REFUSED.to_owned(),
         text => text.replace(": ", " - "),
     };
-    let btf = aya::Btf::from_sys_fs().map_err(|error| chain(&error))?;
     for state in hooks.iter().filter(|s| s.hook.attach == Attach::Lsm && s.reason.is_none()) {
         let Ok(Program::Lsm(program)) = program(ebpf, state.hook.name) else {
             return Err(format!("{} is missing from the object", state.hook.name));
         };
-        program.load(state.hook.name, &btf).map_err(|error| chain(&error))?;
+        program.load(state.hook.name, btf).map_err(|error| chain(&error))?;
         let link = program.attach().map_err(|error| chain(&error))?;
         program.detach(link).map_err(|error| chain(&error))?;
     }
@@ -251,11 +273,11 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, Kernel
         .ok_or_else(|| KernelError::Load { what: name.to_owned(), reason: "it is missing from the object".to_owned() })
 }
 
-fn attach_one(program: &mut Program, hook: &Hook, scope: &Checked) -> Result<(), KernelError> {
+fn attach_one(program: &mut Program, hook: &Hook, scope: &Checked, btf: &Btf) -> Result<(), KernelError> {
     if hook.attach == Attach::Cgroup {
         return attach::attach(program, hook.name, scope);
     }
-    attach_global(program, hook).map_err(|error| KernelError::Attach {
+    attach_global(program, hook, btf).map_err(|error| KernelError::Attach {
         hook: hook.name.to_owned(),
         place: "the kernel".to_owned(),
         reason: chain(&error),
@@ -263,11 +285,11 @@ fn attach_one(program: &mut Program, hook: &Hook, scope: &Checked) -> Result<(),
 }
 
 /// Programs that see the whole host; they compare with the scope themselves.
-fn attach_global(program: &mut Program, hook: &Hook) -> Result<(), ProgramError> {
+fn attach_global(program: &mut Program, hook: &Hook, btf: &Btf) -> Result<(), ProgramError> {
     match program {
         Program::Lsm(program) => program.attach().map(drop),
         Program::BtfTracePoint(program) => {
-            program.load(hook.name, &aya::Btf::from_sys_fs()?)?;
+            program.load(hook.name, btf)?;
             program.attach().map(drop)
         }
         Program::TracePoint(program) => {

@@ -59,41 +59,33 @@ impl Rings {
         Ok(())
     }
 
-    /// Hands on what is there, at most a batch; false when nothing was left.
+    /// Hands on what is there, at most a batch of each ring; false when there was nothing.
     ///
-    /// A refusal is handed on after the earlier events in the other ring, so that the fork and exec that made
-    /// its process come first, and before the later ones.
+    /// Refusals go first, so that a flood of events cannot keep them waiting; but each after the earlier events in the
+    /// other ring, so that the fork and exec that made its process come before it.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+        let refusals = (0..BATCH).take_while(|_| self.next_refusal(&mut take)).count();
         for count in 0..BATCH {
-            let Some(record) = self.events.next() else {
-                return self.drain_refusals(&mut take) || count > 0;
-            };
-            take(&record);
+            let Some(event) = self.events.next() else { return refusals + count > 0 };
+            take(&event);
         }
         true
     }
 
-    fn drain_refusals(&mut self, take: &mut impl FnMut(&[u8])) -> bool {
-        let mut any = false;
-        while let Some(refusal) = self.refusals.next() {
-            any = true;
-            let time = time_of(&refusal);
-            let mut told = false;
-            while let Some(event) = self.events.next() {
-                told = time_of(&event) > time;
-                if told {
-                    take(&refusal);
-                }
-                take(&event);
-                if told {
-                    break;
-                }
-            }
-            if !told {
+    /// Hands on one refusal, with the events before it.
+    fn next_refusal(&mut self, take: &mut impl FnMut(&[u8])) -> bool {
+        let Some(refusal) = self.refusals.next() else { return false };
+        let time = time_of(&refusal);
+        while let Some(event) = self.events.next() {
+            if time_of(&event) > time {
                 take(&refusal);
+                take(&event);
+                return true;
             }
+            take(&event);
         }
-        any
+        take(&refusal);
+        true
     }
 }
 

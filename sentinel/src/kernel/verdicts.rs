@@ -230,7 +230,11 @@ impl Verdicts {
         let list = self.held.entry(place.clone()).or_default();
         list.retain(|old| old.entry.rule != new.entry.rule || old.access != new.access);
         list.push(new);
-        self.sync_covered(place)?;
+        if let Err(error) = self.sync_covered(place) {
+            // What the kernel did not take is not kept either; the same way back cannot fail for want of room.
+            self.retain(|other, held| other != place || *held != new)?;
+            return Err(error);
+        }
         self.sync_active()
     }
 
@@ -238,8 +242,7 @@ impl Verdicts {
     ///
     /// # Errors
     ///
-    /// [`KernelError::Map`] if the kernel refuses a change; the shadow is then already right and the
-    /// next change repairs the map.
+    /// [`KernelError::Map`], the first one, if the kernel refuses a change; the others are still made.
     pub fn retain(&mut self, keep: impl Fn(&Place, &Held) -> bool) -> Result<usize, KernelError> {
         let mut changed = Vec::new();
         let mut gone = 0;
@@ -251,14 +254,14 @@ impl Verdicts {
                 changed.push(place.clone());
             }
         }
-        for place in &changed {
-            self.sync_covered(place)?;
-        }
+        // One refusal must not keep the others in force: all are made, the first error is told.
+        let synced: Vec<_> = changed.iter().map(|place| self.sync_covered(place)).collect();
+        let result = synced.into_iter().collect::<Result<(), _>>().map(|()| gone);
         self.held.retain(|_, list| !list.is_empty());
         if gone > 0 {
             self.sync_active()?;
         }
-        Ok(gone)
+        result
     }
 
     /// Removes what has expired by `now` (boot clock, nanoseconds).
@@ -459,6 +462,10 @@ fn strongest<'a>(all: impl Iterator<Item = &'a Held>) -> AccessEntries {
             }
         }
     }
+    // The kernel asks one question of an open that made its file: to create is to write.
+    if value.by_access[access::CREATE].rule == 0 {
+        value.by_access[access::CREATE] = value.by_access[access::WRITE];
+    }
     value
 }
 
@@ -507,7 +514,7 @@ mod tests {
     fn the_entry_that_protects_most_is_written() {
         let all = [held(1, 1, 50, 0), held(2, 1, 0, flag::MONITOR), held(3, 1, 90, 0), held(4, 2, 10, 0)];
         let value = strongest(all.iter());
-        assert_eq!(value.by_access.map(|e| e.rule), [3, 4, 0, 0, 0]);
+        assert_eq!(value.by_access.map(|e| e.rule), [3, 4, 4, 0, 0]);
     }
 
     #[test]

@@ -191,7 +191,7 @@ fn sinks(ctx: &Ctx) -> Result<()> {
     for (sink, words) in [
         ("file:/nonexistent/alerts.jsonl".to_owned(), ["/nonexistent/alerts.jsonl", "does not exist; create it"]),
         (format!("file:{directory}"), [directory.as_str(), "directory"]),
-        ("file:/proc/version".to_owned(), ["/proc/version", ""]),
+        ("file:/proc/alerts.jsonl".to_owned(), ["/proc/alerts.jsonl", "cannot"]),
         ("pigeon:coop".to_owned(), ["pigeon", "stdout"]),
         ("alerts.jsonl".to_owned(), ["alerts.jsonl", "file:"]),
         ("file:".to_owned(), ["file:", ""]),

@@ -1,9 +1,10 @@
 //! `bench`: what an operation costs without Sentinel, in monitor mode and in enforce mode.
 //!
 //! Meant for `cargo xtask bench`, where a guest nanosecond is an instruction. Invariant: the same workload, in a fresh
-//! process each time, with the shipped policies; a mode that refuses the workload is a failure, not a fast result.
+//! process each time, with the shipped policies; a mode that refuses the workload is a failure, not a fast result, and
+//! losses are printed beside the figures that they make too small.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 
@@ -20,42 +21,82 @@ pub(super) fn all() -> Vec<Scenario> {
     vec![Scenario { name: "bench", world: World::OnRequest, run: bench }]
 }
 
+/// Operations: the workload's name, what it is called here, and the events that Sentinel gets of each.
+const OPERATIONS: [(&str, &str, u64); 9] = [
+    ("getpid", "getpid", 0),
+    ("read", "read", 0),
+    ("open1", "open+close", 1),
+    ("open1000", "open+close, 1000 files", 1),
+    // fork and exit; with an exec between them
+    ("fork", "fork+wait", 2),
+    ("forkexec", "fork+exec+wait", 3),
+    ("udpconnect", "UDP connect", 1),
+    ("tcpconnect", "TCP connect+accept", 1),
+    ("sendto", "UDP send", 1),
+];
+
+/// Figures of one run, by the workload's names.
+type Figures = BTreeMap<String, Sample>;
+
 fn bench(ctx: &Ctx) -> Result<()> {
     let without = measure(ctx, None)?;
-    let monitor = with(ctx, ctx.sentinel().start()?)?;
-    let enforce = with(ctx, ctx.sentinel().enforce_whole_host().start()?)?;
-    println!("instructions per operation: the acting process, and what Sentinel's own process adds");
+    let (monitor, monitor_lost) = with(ctx, ctx.sentinel().start()?)?;
+    let (enforce, enforce_lost) = with(ctx, ctx.sentinel().enforce_whole_host().start()?)?;
+    println!("Instructions of the acting process, its kernel side included, for each operation:");
     println!(
-        "{:<12} {:>10} {:>10} {:>10} {:>9} {:>10} {:>10} {:>9}",
-        "", "without", "monitor", "own", "", "enforce", "own", ""
+        "{:<22} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>7}",
+        "", "without", "monitor", "added", "", "enforce", "added", ""
     );
-    for base in &without {
-        let row = |samples: &[Sample]| -> Result<String> {
-            let sample = samples.iter().find(|sample| sample.name == base.name);
-            let sample = sample.with_context(|| format!("no figure for {}", base.name))?;
-            let added = (sample.own as f64 / base.own.max(1) as f64 - 1.0) * 100.0;
-            Ok(format!("{:>10} {:>10} {added:>8.1}%", sample.own, sample.tool))
-        };
-        println!("{:<12} {:>10} {} {}", base.name, base.own, row(&monitor)?, row(&enforce)?);
+    for (name, title, _) in OPERATIONS {
+        let own = |figures: &Figures| figure(figures, name).map(|sample| sample.own);
+        let base = own(&without)?;
+        println!("{title:<22} {base:>9} {} {}", added(base, own(&monitor)?), added(base, own(&enforce)?));
     }
+    println!("\nInstructions of the daemon, with its system calls, for each event:");
+    println!("{:<22} {:>6} {:>9} {:>9}", "", "events", "monitor", "enforce");
+    for (name, title, events) in OPERATIONS.into_iter().filter(|(_, _, events)| *events > 0) {
+        let each = |figures: &Figures| figure(figures, name).map(|sample| sample.tool / events);
+        println!("{title:<22} {events:>6} {:>9} {:>9}", each(&monitor)?, each(&enforce)?);
+    }
+    println!("Events lost during the runs: {monitor_lost} in monitor mode, {enforce_lost} in enforce mode");
     Ok(())
 }
 
-fn with(ctx: &Ctx, sentinel: Sentinel) -> Result<Vec<Sample>> {
-    let samples = measure(ctx, Some(sentinel.pid()))?;
+/// A figure, what was added to `base`, and that in percent.
+fn added(base: u64, figure: u64) -> String {
+    let more = i128::from(figure) - i128::from(base);
+    format!("{figure:>9} {more:>+9} {:>+6.1}%", more as f64 / base.max(1) as f64 * 100.0)
+}
+
+fn figure<'a>(figures: &'a Figures, name: &str) -> Result<&'a Sample> {
+    figures.get(name).with_context(|| format!("no figure for {name}"))
+}
+
+/// The figures beside a running Sentinel, and how many events it lost.
+fn with(ctx: &Ctx, sentinel: Sentinel) -> Result<(Figures, u64)> {
+    let figures = measure(ctx, Some(sentinel.pid()))?;
+    let lost = lost(&sentinel)?;
     let ended = sentinel.stop()?;
     ensure!(ended.code == Some(0), "sentinel ended badly: {ended:?}");
-    Ok(samples)
+    Ok((figures, lost))
+}
+
+/// All losses of all kinds, from the status.
+fn lost(sentinel: &Sentinel) -> Result<u64> {
+    let status = sentinel.status_json()?;
+    let kinds = status["counters"].as_object().context("the status has no counters")?;
+    let causes = kinds.values().filter_map(|kind| kind["lost"].as_object()).flat_map(|lost| lost.values());
+    Ok(causes.filter_map(serde_json::Value::as_u64).sum())
 }
 
 /// Runs the workload in a child; its directory is no place that a shipped policy watches.
-fn measure(ctx: &Ctx, watched: Option<u32>) -> Result<Vec<Sample>> {
+fn measure(ctx: &Ctx, watched: Option<u32>) -> Result<Figures> {
     let mut run = ctx.command(&ctx.tests_bin).args(["workload", "--dir", "/srv/workload"]);
     if let Some(pid) = watched {
         run = run.arg("--pids").arg(pid.to_string());
     }
     let text = run.limit(Duration::from_secs(1800)).success()?;
-    let samples: Vec<Sample> = text.lines().filter_map(Sample::parse).collect();
-    ensure!(!samples.is_empty(), "the workload printed no figure:\n{text}");
-    Ok(samples)
+    let figures: Figures = text.lines().filter_map(Sample::parse).map(|sample| (sample.name.clone(), sample)).collect();
+    ensure!(!figures.is_empty(), "the workload printed no figure:\n{text}");
+    Ok(figures)
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::enforce_lab::{EPERM, Ground, PATIENCE, Shown, is_blocked, reload, stop};
+use super::enforce_lab::{
+    EPERM, Ground, PATIENCE, Shown, alert_of, ensure_shown, expect, is_blocked, reload, stop, text,
+};
 use crate::harness::{
     listen::Sniffer,
     scenario::{Ctx, Scenario, World, eventually},
@@ -29,7 +31,7 @@ const RULES: &str = "package sentinel.lab\nblock_cidrs contains {\"id\": \"lab-e
 /// How long a frame may take that must not come.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// Every way to send: address as frames carry it, operation, and whether several system calls belong to it.
+/// Every way to send: the address as frames carry it, and the operation.
 const WAYS: [(&str, &str); 18] = [
     ("203.0.113.1", "connect 203.0.113.1:80"),
     ("2001:db8:bad::1", "connect [2001:db8:bad::1]:80"),
@@ -70,7 +72,7 @@ fn no_frame(ctx: &Ctx) -> Result<()> {
     for (address, op) in WAYS {
         let wanted = |a: &serde_json::Value| is_blocked(a) && a["destination"]["ip"] == address;
         let alert = sentinel.wait_alert(PATIENCE, wanted).with_context(|| op.to_owned())?;
-        super::enforce_lab::ensure_shown(&alert, "lab-egress", Shown::Refused)?;
+        ensure_shown(&alert, "lab-egress", Shown::Refused)?;
     }
     reload(&sentinel, &policy, CALM)?;
     arrives(ctx, &ground, &WAYS).context("after a reload without the rules")?;
@@ -140,7 +142,7 @@ fn from_before(ctx: &Ctx) -> Result<()> {
     for address in ["203.0.113.1", "2001:db8:bad::1"] {
         let wanted = |a: &serde_json::Value| is_blocked(a) && a["destination"]["ip"] == address;
         let alert = sentinel.wait_alert(PATIENCE, wanted)?;
-        super::enforce_lab::ensure_shown(&alert, "lab-egress", Shown::Refused)?;
+        ensure_shown(&alert, "lab-egress", Shown::Refused)?;
         ensure!(alert["event"]["action"] == "packet", "{alert}");
     }
     reload(&sentinel, &policy, CALM)?;
@@ -171,9 +173,9 @@ fn open_connections(ctx: &Ctx) -> Result<()> {
     ensure!(kept.next_errno()? == 0, "connecting by another program");
     let mut stopped = ground.act(ctx, &actor, steps).start()?;
     ensure!(stopped.next_errno()? == 0, "the first connect passes");
-    super::enforce_lab::alert_of(&sentinel, "lab-event", 1, Shown::EntryWritten("destination+process"))?;
+    alert_of(&sentinel, "lab-event", 1, Shown::EntryWritten("destination+process"))?;
     let second = ground.act(ctx, &actor, "connect 203.0.113.1:80");
-    super::enforce_lab::expect("the second connect", second, EPERM)?;
+    expect("the second connect", second, EPERM)?;
     for process in [&mut stopped, &mut kept] {
         process.say("send")?;
         ensure!(process.next_errno()? == 0, "a stream's bytes are queued");
@@ -183,7 +185,7 @@ fn open_connections(ctx: &Ctx) -> Result<()> {
     ensure!(tcp.bytes() == 1, "the stopped connection brought a byte");
     let by_packet = |a: &serde_json::Value| is_blocked(a) && a["event"]["action"] == "packet";
     let alert = sentinel.wait_alert(PATIENCE, by_packet)?;
-    ensure!(super::enforce_lab::text(&alert, "/process/executable") == actor.display().to_string(), "{alert}");
+    ensure!(text(&alert, "/process/executable") == actor.display().to_string(), "{alert}");
     drop((kept, stopped));
     stop(sentinel)
 }

@@ -51,7 +51,8 @@ impl Stage {
         let tool = ctx.tiny_program("tool", 0)?;
         let secret = ctx.write("secret", "x")?;
         let tcp = TcpSink::bind("127.0.0.1:0".parse()?)?;
-        let udp = UdpSink::bind("127.0.0.1:0".parse()?)?;
+        // Another address: an entry on a destination holds for all its ports.
+        let udp = UdpSink::bind("127.0.0.2:0".parse()?)?;
         let act = |rule, scope, op| Act { rule, scope, op };
         let acts = vec![
             act("lab-exec", "file+process", format!("exec {} marked", tool.display())),
@@ -243,7 +244,8 @@ fn monitor_mode(ctx: &Ctx) -> Result<()> {
     ensure!(sentinel.status_code()? == 4, "monitor mode has to be shown as none");
     let status = sentinel.status_json()?;
     let hooks = status["hooks"].as_array().context("the status lists no hooks")?;
-    for hook in hooks {
+    ensure!(hooks.iter().filter(|hook| hook["attached"] == true).count() >= 12, "{status}");
+    for hook in hooks.iter().filter(|hook| hook["attached"] == true) {
         ensure!(hook["proven"] == true && hook["refused"] == 0, "{hook}");
     }
     stop(sentinel)

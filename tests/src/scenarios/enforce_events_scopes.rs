@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use anyhow::{Result, ensure};
 
-use super::enforce_lab::{EPERM, Shown, alert_of, expect, is_rule, stop, words};
+use super::enforce_lab::{EPERM, PATIENCE, Shown, alert_of, ensure_shown, expect, is_rule, stop, words};
 use crate::harness::{
     listen::TcpSink,
     scenario::{Ctx, Scenario, World},
@@ -80,8 +80,8 @@ fn instance(ctx: &Ctx) -> Result<()> {
         process.say("again")?;
         ensure!(process.next_errno()? == EPERM, "{op}: the second try of the same process");
         process.finish()?;
-        let refused = stage.sentinel.wait_alerts(3, super::enforce_lab::PATIENCE, |alert| is_rule(alert, id))?;
-        super::enforce_lab::ensure_shown(&refused[2], id, Shown::Refused)?;
+        let refused = stage.sentinel.wait_alerts(3, PATIENCE, |alert| is_rule(alert, id))?;
+        ensure_shown(&refused[2], id, Shown::Refused)?;
     }
     stop(stage.sentinel)
 }
@@ -162,13 +162,12 @@ fn replace(path: &str) -> Result<()> {
 
 /// An entry for everyone on the shell is not written; the decision still is an alert, and the status counts it.
 fn vital(ctx: &Ctx) -> Result<()> {
-    let condition = "input.event.action == \"exec\"\n\"lab-marker\" in input.process.args".to_owned();
+    let condition = "input.event.action == \"exec\"\ninput.process.args[0] == \"/bin/sh\"".to_owned();
     let stage = Stage::set(ctx, &[deny("shell-for-all", "file", &condition)])?;
     for _ in 0..2 {
-        stage.actor(ctx, "exec /bin/sh -c true lab-marker", 0)?;
+        stage.actor(ctx, "exec /bin/sh -c true", 0)?;
     }
-    let alerts =
-        stage.sentinel.wait_alerts(2, super::enforce_lab::PATIENCE, |alert| is_rule(alert, "shell-for-all"))?;
+    let alerts = stage.sentinel.wait_alerts(2, PATIENCE, |alert| is_rule(alert, "shell-for-all"))?;
     for alert in alerts {
         let about = &alert["sentinel"];
         ensure!(about["blocked"] == false && about["entry_written"].is_null(), "an entry on the shell: {alert}");

@@ -7,13 +7,13 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::enforce_lab::{EPERM, Ground, PATIENCE, reload, stop};
 use crate::harness::scenario::{Ctx, Scenario, World, eventually};
@@ -26,91 +26,112 @@ pub(super) fn all() -> Vec<Scenario> {
     ]
 }
 
-/// Threads that try something without pause and count what came of it.
+/// A thread that tries everything in turn, without pause while it is told to, and counts what came of it.
 struct Attempts {
-    stop: Arc<AtomicBool>,
-    counted: Vec<(&'static str, Arc<[AtomicU64; 3]>, JoinHandle<()>)>,
+    state: Arc<AtomicU8>,
+    counts: Arc<[[AtomicU64; 3]; WHAT.len()]>,
+    thread: Option<JoinHandle<()>>,
 }
 
-/// Indices of the counters.
+/// What is tried.
+const WHAT: [&str; 5] = ["path", "directory", "limited path", "network", "country"];
+
+/// What came of an attempt.
 const PASSED: usize = 0;
 const REFUSED: usize = 1;
 const OTHERWISE: usize = 2;
 
-impl Attempts {
-    fn new() -> Self {
-        Self { stop: Arc::new(AtomicBool::new(false)), counted: Vec::new() }
-    }
+/// States of the thread.
+const RESTING: u8 = 0;
+const TRYING: u8 = 1;
+const ENDING: u8 = 2;
 
-    fn add(&mut self, name: &'static str, mut attempt: impl FnMut() -> std::io::Result<()> + Send + 'static) {
-        let counts: Arc<[AtomicU64; 3]> = Arc::default();
-        let (stop, seen) = (Arc::clone(&self.stop), Arc::clone(&counts));
+impl Attempts {
+    fn start(files: [PathBuf; 3]) -> Self {
+        let (state, counts) = (Arc::new(AtomicU8::new(RESTING)), Arc::<[[AtomicU64; 3]; WHAT.len()]>::default());
+        let (seen, counted) = (Arc::clone(&state), Arc::clone(&counts));
         let thread = std::thread::spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
-                let index = match attempt() {
-                    Ok(()) => PASSED,
-                    Err(error) if error.raw_os_error() == Some(EPERM) => REFUSED,
-                    Err(_) => OTHERWISE,
-                };
-                seen[index].fetch_add(1, Ordering::Relaxed);
-                // Leaves the emulated processors some time for the reload itself.
-                std::thread::sleep(Duration::from_micros(200));
+            loop {
+                match seen.load(Ordering::Relaxed) {
+                    TRYING => (0..WHAT.len()).for_each(|what| {
+                        counted[what][attempt(what, &files)].fetch_add(1, Ordering::Relaxed);
+                    }),
+                    RESTING => std::thread::sleep(Duration::from_millis(1)),
+                    _ => return,
+                }
             }
         });
-        self.counted.push((name, counts, thread));
+        Self { state, counts, thread: Some(thread) }
     }
 
-    /// Ends the threads and gives name, passed, refused and otherwise of each.
-    fn end(self) -> Result<Vec<(&'static str, [u64; 3])>> {
-        self.stop.store(true, Ordering::Relaxed);
-        let mut counts = Vec::new();
-        for (name, counted, thread) in self.counted {
-            thread.join().map_err(|_| anyhow!("the thread `{name}` panicked"))?;
-            counts.push((name, [PASSED, REFUSED, OTHERWISE].map(|index| counted[index].load(Ordering::Relaxed))));
-        }
-        Ok(counts)
+    fn set(&self, state: u8) {
+        self.state.store(state, Ordering::Relaxed);
+    }
+
+    fn count(&self, what: usize, outcome: usize) -> u64 {
+        self.counts[what][outcome].load(Ordering::Relaxed)
     }
 }
 
-/// Attempts on everything that the rules below protect. Connecting a datagram socket sends nothing.
-fn attempts(secret: PathBuf, below: PathBuf, shared: PathBuf) -> Attempts {
-    let connect = |to: [u8; 4]| move || UdpSocket::bind("0.0.0.0:0")?.connect(SocketAddr::from((to, 9)));
-    let open = |path: PathBuf| move || std::fs::File::open(&path).map(drop);
-    let mut attempts = Attempts::new();
-    attempts.add("path", open(secret));
-    attempts.add("directory", open(below));
-    attempts.add("limited path", open(shared));
-    attempts.add("network", connect([203, 0, 113, 7]));
-    attempts.add("country", connect([198, 51, 100, 7]));
-    attempts
+impl Drop for Attempts {
+    fn drop(&mut self) {
+        self.set(ENDING);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed; dropping must not panic again.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One attempt. Connecting a datagram socket sends nothing.
+fn attempt(what: usize, files: &[PathBuf; 3]) -> usize {
+    let connect = |to: [u8; 4]| UdpSocket::bind("0.0.0.0:0")?.connect(SocketAddr::from((to, 9)));
+    let tried = match what {
+        3 => connect([203, 0, 113, 7]),
+        4 => connect([198, 51, 100, 7]),
+        file => std::fs::File::open(&files[file]).map(drop),
+    };
+    match tried {
+        Ok(()) => PASSED,
+        Err(error) if error.raw_os_error() == Some(EPERM) => REFUSED,
+        Err(_) => OTHERWISE,
+    }
 }
 
 fn held_during_reloads(ctx: &Ctx) -> Result<()> {
-    let [secret, below, shared] = ["secret", "vault/below", "shared"].map(|name| ctx.write(name, "x"));
-    let (secret, below, shared) = (secret?, below?, shared?);
+    const RELOADS: u64 = 20;
+    let files = [ctx.write("secret", "x")?, ctx.write("vault/below", "x")?, ctx.write("shared", "x")?];
     let kept = format!(
         "package sentinel.lab\nblock_paths contains \"{}\"\nblock_paths contains \"{}/\"\n\
          block_paths contains {{\"value\": \"{}\", \"except\": {{\"uids\": [65534]}}}}\n\
          block_cidrs contains \"203.0.113.0/24\"\nblock_countries contains \"KP\"\n",
-        secret.display(),
+        files[0].display(),
         ctx.path("vault").display(),
-        shared.display(),
+        files[2].display(),
     );
     let geo = ctx.geo_csv("geo", &[("198.51.100.0", "198.51.100.255", "KP"), ("192.0.2.0", "192.0.2.255", "CU")])?;
     let policy = ctx.policy("lab", &kept)?;
     let sentinel = ctx.sentinel().enforce_whole_host().policy(&policy).geoip(&geo).start()?;
-    let attempts = attempts(secret, below, shared);
-    for round in 0..20 {
+    let attempts = Attempts::start(files);
+    for round in 1..=RELOADS {
         // Every other generation has more rules, some of them around and inside the kept ones.
         let more = if round % 2 == 0 { MORE } else { "" };
-        reload(&sentinel, &policy, &format!("{kept}{more}# round {round}\n"))?;
+        std::fs::write(&policy, format!("{kept}{more}# round {round}\n"))?;
+        let before = attempts.count(0, REFUSED);
+        attempts.set(TRYING);
+        eventually("attempts", PATIENCE, || Ok((attempts.count(0, REFUSED) > before).then_some(())))?;
+        sentinel.signal(libc::SIGHUP)?;
+        // Asking for the status would wait for all events; the log does not.
+        let line = format!("reloaded: generation {}", round + 1);
+        eventually(&line, PATIENCE, || Ok(sentinel.stderr().contains(&line).then_some(())))?;
+        attempts.set(RESTING);
     }
-    let generation = sentinel.status_json()?["generation"].as_u64();
-    for (name, [passed, refused, otherwise]) in attempts.end()? {
-        ensure!(refused >= 100, "{name}: only {refused} attempts in 20 reloads");
+    for (what, name) in WHAT.iter().enumerate() {
+        let [passed, refused, otherwise] = [PASSED, REFUSED, OTHERWISE].map(|outcome| attempts.count(what, outcome));
+        ensure!(refused >= 10 * RELOADS, "{name}: only {refused} attempts in {RELOADS} reloads");
         ensure!(passed == 0 && otherwise == 0, "{name}: {passed} passed, {refused} refused, {otherwise} otherwise");
     }
-    ensure!(generation == Some(21), "20 reloads gave generation {generation:?}");
+    drop(attempts);
     stop(sentinel)
 }
 
@@ -133,7 +154,7 @@ fn refused_reload(ctx: &Ctx) -> Result<()> {
         eventually("the refused reload in the status", PATIENCE, || {
             Ok(sentinel.status_json()?["refused_reload"]
                 .as_str()
-                .is_some_and(|text| text.contains("lab.rego:2"))
+                .is_some_and(|text| text.contains("lab.rego:"))
                 .then_some(()))
         })
         .with_context(|| format!("after {bad:?}, sentinel said:\n{}", sentinel.stderr()))?;
