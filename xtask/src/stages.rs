@@ -60,7 +60,7 @@ fn stages(project: &Project) -> Result<Vec<Stage>> {
     ];
     for kernel in vm::kernel_names(project)? {
         let mut options = vm::Options::of(&kernel, &["sentinel-tests", "vm"]);
-        options.timeout = 1500;
+        options.timeout = 2700;
         stages.push(Stage::tests(&format!("vm-{kernel}"), "scenarios in a VM", move |project| {
             vm_tests(project, &options)
         }));

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{
     demo_table::{Cell, Row, print},
-    enforce_lab::{EPERM, Shown, alert_of, stop, words},
+    enforce_lab::{EPERM, Shown, alert_of, ensure_first_try, refused_at, stop, words},
 };
 use crate::harness::{
     listen::TcpSink,
@@ -78,6 +78,7 @@ struct Trial {
     standing: &'static str,
     event: &'static str,
     scope: &'static str,
+    hook: &'static str,
 }
 
 impl Stage {
@@ -111,6 +112,7 @@ impl Stage {
                 standing: "embargo-kp",
                 event: "embargo-kp-event",
                 scope: "destination+process",
+                hook: "socket_connect",
             },
             Trial {
                 title: "exec of a forbidden binary",
@@ -118,6 +120,7 @@ impl Stage {
                 standing: "forbidden-tool",
                 event: "forbidden-tool-event",
                 scope: "file+process",
+                hook: "bprm_check_security",
             },
             Trial {
                 title: "open of a protected file",
@@ -125,6 +128,7 @@ impl Stage {
                 standing: "protected-file",
                 event: "protected-file-event",
                 scope: "file+process",
+                hook: "file_open",
             },
         ]
     }
@@ -181,13 +185,14 @@ fn enforced(ctx: &Ctx, stage: &Stage, sentinel: &Sentinel, trial: &Trial, row: &
     Ok(())
 }
 
-/// An event rule: the first try passes, the second is refused, and another program goes on.
+/// An event rule: the first try passes (or is caught on its way), the second is refused, another program goes on.
 fn decided(ctx: &Ctx, stage: &Stage, sentinel: &Sentinel, trial: &Trial, row: &mut Row) -> Result<()> {
     let errno = stage.errno(ctx, &stage.agent, trial)?;
+    ensure_first_try(&trial.op, errno)?;
     let alert = alert_of(sentinel, trial.event, 1, Shown::EntryWritten(trial.scope))?;
-    row.add(Cell { column: "event rule, 1st try", errno, expected: 0, alert: Some(alert) });
+    row.add(Cell { column: "event rule, 1st try", errno, expected: errno, alert: Some(alert) });
     let errno = stage.errno(ctx, &stage.agent, trial)?;
-    let alert = alert_of(sentinel, trial.event, 2, Shown::Refused)?;
+    let alert = refused_at(sentinel, trial.event, trial.hook)?;
     row.add(Cell { column: "2nd try", errno, expected: EPERM, alert: Some(alert) });
     let errno = stage.errno(ctx, &stage.other, trial)?;
     row.add(Cell { column: "another program", errno, expected: 0, alert: None });

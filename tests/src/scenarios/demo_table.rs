@@ -83,6 +83,10 @@ pub(super) fn print(rows: &[Row]) {
             }
         }
     }
+    println!(
+        "\nAn event rule is decided after the event, so its first try may pass. A connect goes through further hooks: where\n\
+         Sentinel decides before it has reached them, the first try ends there (EPERM, or no answer)."
+    );
 }
 
 /// Errnos by their names.
@@ -90,6 +94,7 @@ fn name(errno: i32) -> String {
     match errno {
         0 => String::from("ok"),
         libc::EPERM => String::from("EPERM"),
+        libc::EINPROGRESS => String::from("no answer"),
         other => format!("errno {other}"),
     }
 }

@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::enforce_lab::{
-    EPERM, Ground, PATIENCE, Shown, alert_of, ensure_shown, expect, is_blocked, reload, stop, text,
+    EPERM, Ground, PATIENCE, Shown, alert_of, ensure_first_try, ensure_shown, expect, is_blocked, reload, stop, text,
 };
 use crate::harness::{
     listen::Sniffer,
@@ -70,7 +71,7 @@ fn no_frame(ctx: &Ctx) -> Result<()> {
     refused(ctx, &ground)?;
     arrives(ctx, &ground, &ALLOWED).context("beside the rules")?;
     for (address, op) in WAYS {
-        let wanted = |a: &serde_json::Value| is_blocked(a) && a["destination"]["ip"] == address;
+        let wanted = |a: &Value| is_blocked(a) && a["destination"]["ip"] == address;
         let alert = sentinel.wait_alert(PATIENCE, wanted).with_context(|| op.to_owned())?;
         ensure_shown(&alert, "lab-egress", Shown::Refused)?;
     }
@@ -140,7 +141,7 @@ fn from_before(ctx: &Ctx) -> Result<()> {
     ensure!((v4.frames(), v6.frames()) == (0, 0), "frames came: {} and {}", v4.frames(), v6.frames());
     ensure!((tcp.bytes(), udp.datagrams()) == (1, 0), "{} bytes, {} datagrams", tcp.bytes(), udp.datagrams());
     for address in ["203.0.113.1", "2001:db8:bad::1"] {
-        let wanted = |a: &serde_json::Value| is_blocked(a) && a["destination"]["ip"] == address;
+        let wanted = |a: &Value| is_blocked(a) && a["destination"]["ip"] == address;
         let alert = sentinel.wait_alert(PATIENCE, wanted)?;
         ensure_shown(&alert, "lab-egress", Shown::Refused)?;
         ensure!(alert["event"]["action"] == "packet", "{alert}");
@@ -156,26 +157,28 @@ fn from_before(ctx: &Ctx) -> Result<()> {
     stop(sentinel)
 }
 
-/// An entry written by a decision also stops the connection that brought it about, and no other program's.
+/// An entry that a decision wrote also stops the connections that its program has open, and no other program's.
 fn open_connections(ctx: &Ctx) -> Result<()> {
     let ground = Ground::prepare(ctx)?;
     let tcp = ground.pair.far.tcp_sink("[::]:80")?;
     let (actor, other) = (ctx.program("actor")?, ctx.program("other")?);
     let rule = format!(
         "package sentinel.lab\ndeny contains {{\"id\": \"lab-event\", \"msg\": \"connects\"}} if {{\n\
-         input.event.action == \"connect\"\ninput.process.executable == \"{}\"\ninput.destination.ip == \"203.0.113.1\"\n}}\n",
+         input.event.action == \"connect\"\ninput.process.executable == \"{}\"\ninput.process.args[2] == \"connect\"\n}}\n",
         actor.display()
     );
     let policy = ctx.policy("lab", &rule)?;
     let sentinel = ground.enforce(ctx).policy(&policy).start()?;
     let steps = "keep 203.0.113.1:80 -- wait -- send";
     let mut kept = ground.act(ctx, &other, steps).start()?;
-    ensure!(kept.next_errno()? == 0, "connecting by another program");
     let mut stopped = ground.act(ctx, &actor, steps).start()?;
-    ensure!(stopped.next_errno()? == 0, "the first connect passes");
+    for process in [&mut kept, &mut stopped] {
+        ensure!(process.next_errno()? == 0, "connecting, which no rule denies");
+    }
+    let op = "connect 203.0.113.1:80";
+    ensure_first_try(op, ground.act(ctx, &actor, op).errno()?)?;
     alert_of(&sentinel, "lab-event", 1, Shown::EntryWritten("destination+process"))?;
-    let second = ground.act(ctx, &actor, "connect 203.0.113.1:80");
-    expect("the second connect", second, EPERM)?;
+    expect("the second connect", ground.act(ctx, &actor, op), EPERM)?;
     for process in [&mut stopped, &mut kept] {
         process.say("send")?;
         ensure!(process.next_errno()? == 0, "a stream's bytes are queued");
@@ -183,7 +186,8 @@ fn open_connections(ctx: &Ctx) -> Result<()> {
     eventually("the other program's byte", PATIENCE, || Ok((tcp.bytes() == 1).then_some(())))?;
     std::thread::sleep(QUIET);
     ensure!(tcp.bytes() == 1, "the stopped connection brought a byte");
-    let by_packet = |a: &serde_json::Value| is_blocked(a) && a["event"]["action"] == "packet";
+    let pid = stopped.pid();
+    let by_packet = |a: &Value| is_blocked(a) && a["event"]["action"] == "packet" && a["process"]["pid"] == pid;
     let alert = sentinel.wait_alert(PATIENCE, by_packet)?;
     ensure!(text(&alert, "/process/executable") == actor.display().to_string(), "{alert}");
     drop((kept, stopped));

@@ -95,6 +95,30 @@ pub(super) fn expect(what: &str, run: Run, errno: i32) -> Result<()> {
     Ok(())
 }
 
+/// Checks the errno of a first try that an event rule denies. It passes the hook that reports it. On the network further
+/// hooks follow (the cgroup's, then the packet's), and a decision that is quick enough is refused there: at once, or by
+/// dropping the first packets until the act gives up.
+pub(super) fn ensure_first_try(op: &str, errno: i32) -> Result<()> {
+    let one_hook = op.starts_with("open") || op.starts_with("exec");
+    let fine = errno == 0 || (!one_hook && [EPERM, libc::EINPROGRESS].contains(&errno));
+    ensure!(fine, "{op}: errno {errno} on the first try");
+    Ok(())
+}
+
+/// Waits for the refusal of a later try: by the hook that reports, which let the first one pass.
+pub(super) fn refused_at(sentinel: &Sentinel, id: &str, hook: &str) -> Result<Value> {
+    let wanted = |alert: &Value| is_rule(alert, id) && is_blocked(alert) && alert["sentinel"]["hook"] == hook;
+    let alert = sentinel.wait_alert(PATIENCE, wanted).with_context(|| format!("{id} refused at {hook}"))?;
+    ensure_shown(&alert, id, Shown::Refused)?;
+    Ok(alert)
+}
+
+/// How many alerts say that an entry was written for the rule: tries that passed its first hook.
+pub(super) fn entries_written(sentinel: &Sentinel, id: &str) -> Result<usize> {
+    let alerts = sentinel.alerts()?;
+    Ok(alerts.iter().filter(|alert| is_rule(alert, id) && alert["sentinel"]["entry_written"].is_object()).count())
+}
+
 /// Words of an act, split at spaces.
 pub(super) fn words(op: &str) -> Vec<&str> {
     op.split(' ').collect()
