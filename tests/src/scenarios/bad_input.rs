@@ -216,10 +216,15 @@ fn require_degraded(ctx: &Ctx) -> Result<()> {
 
 /// Where every hook is there, `full` is reached, unless the policy asks for what cannot be had.
 fn require_whole(ctx: &Ctx) -> Result<()> {
-    let files = ctx.policy("files", "package sentinel.files\n\nblock_paths contains \"/etc/shadow\"\n")?;
+    let only_reads =
+        "package sentinel.files\n\nblock_paths contains {\"value\": \"/etc/shadow\", \"access\": [\"read\"]}\n";
+    let files = ctx.policy("files", only_reads)?;
     let full = ctx.sentinel().policy(&files).enforce_whole_host().args(["--require", "full"]).start()?;
     ensure!(full.status_code()? == 0, "{}", full.stderr());
     ensure!(full.stop()?.code == Some(0));
+    let changes = ctx.policy("changes", "package sentinel.files\n\nblock_paths contains \"/etc/shadow\"\n")?;
+    let changes = ctx.sentinel().policy(&changes).enforce_whole_host().args(["--require", "full"]);
+    refused(ctx, changes, 1, &["--require", "partial", "file_changes", "exec_by_loader"])?;
     let egress = ctx.sentinel().policy(&ctx.policy("good", GOOD)?).enforce_whole_host().args(["--require", "full"]);
     refused(ctx, egress, 1, &["--require", "partial", "af_packet"])?;
     let monitor = ctx.sentinel().policy(&files).args(["--require", "full"]);
