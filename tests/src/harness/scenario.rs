@@ -173,10 +173,12 @@ impl Ctx {
 pub fn eventually<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let end = Instant::now() + limit;
     loop {
+        // A check that is slow itself must not be the last: one more is begun after the limit.
+        let last = Instant::now() >= end;
         if let Some(value) = check()? {
             return Ok(value);
         }
-        if Instant::now() >= end {
+        if last {
             bail!("not within {:.1} s: {what}", limit.as_secs_f64());
         }
         std::thread::sleep(Duration::from_millis(20));
