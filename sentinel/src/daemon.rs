@@ -41,6 +41,8 @@ use crate::{
 
 /// How often expired entries and ended processes are swept.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How long a request for the status may hand on events before it is answered.
+const DRAIN: Duration = Duration::from_secs(1);
 /// How long the sinks get at the end.
 const FLUSH: Duration = Duration::from_secs(5);
 /// Why LSM programs are given up when no canary meets them.
@@ -265,14 +267,12 @@ impl Daemon {
         answer.unwrap_or_else(|error| serde_json::json!({ "error": problem::text(&error) }))
     }
 
-    /// Hands on what the rings hold now, so that counters can be compared.
+    /// Hands on what the rings hold now, so that counters can be compared; under load not all, lest a client wait. What
+    /// is left is in the status as `in_ring`.
     pub fn drain(&mut self) {
+        let end = Instant::now() + DRAIN;
         let pipeline = &mut self.pipeline;
-        for _ in 0..64 {
-            if !self.rings.drain(|record| pipeline.record(record)) {
-                return;
-            }
-        }
+        while Instant::now() < end && self.rings.drain(|record| pipeline.record(record)) {}
     }
 
     fn sweep(&mut self) {
