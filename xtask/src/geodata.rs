@@ -22,7 +22,7 @@ const USAGE: &str = "usage: cargo xtask geodata [--check]
   --check    only tell whether the file is what would be written";
 
 /// Runs the command with the arguments behind `geodata`.
-pub fn run(args: &[String]) -> Result<()> {
+pub(crate) fn run(args: &[String]) -> Result<()> {
     let path = target();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => write(&path),
