@@ -13,6 +13,7 @@
 
 mod address;
 mod binary;
+mod classes;
 mod country;
 mod csv;
 mod database;
@@ -24,12 +25,15 @@ mod record;
 mod region;
 mod special;
 mod table;
+mod table_image;
 
 pub use address::{Prefix4, Prefix6};
 pub use binary::{MAGIC, Unencoded, encode};
+pub use classes::{ClassFacts, Classes, MAX_CLASSES, MAX_LISTS, Saying, TooManyClasses};
 pub use country::{Country, CountryError, CountrySet};
 pub use database::{Coverage, Database, Lookup, PrefixSet};
 pub use error::GeoError;
 pub use info::{DatabaseInfo, Schema, Source};
 pub use region::{Region, RegionError};
 pub use special::{SPECIAL_V4, SPECIAL_V6};
+pub use table_image::TableImage;

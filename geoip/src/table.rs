@@ -35,6 +35,11 @@ impl<A: Address> Table<A> {
         self.range(index)
     }
 
+    /// First addresses of all ranges in order, and their records.
+    pub(crate) fn starts(&self) -> (&[A], &[RecordId]) {
+        (&self.starts, &self.records)
+    }
+
     /// All ranges in order.
     pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<A>> + '_ {
         (0..self.starts.len()).map(|index| self.range(index))

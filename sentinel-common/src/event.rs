@@ -43,6 +43,10 @@ pub mod flag {
     pub const IN_SCOPE: u32 = 1 << 4;
     /// The image was reached through a script or another interpreter.
     pub const INTERPRETED: u32 = 1 << 5;
+    /// A packet goes elsewhere than its socket was asked to; `given` is where that was.
+    pub const REWRITTEN: u32 = 1 << 6;
+    /// The packet hook refuses what the hooks before it let pass, under the same policy: they ought to agree.
+    pub const DISAGREES: u32 = 1 << 7;
 }
 
 /// Most bytes of arguments in an exec record.

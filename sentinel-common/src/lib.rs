@@ -9,6 +9,7 @@
 pub mod address;
 pub mod config;
 pub mod event;
+pub mod geo;
 pub mod stats;
 pub mod verdict;
 

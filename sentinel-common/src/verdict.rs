@@ -212,18 +212,25 @@ pub struct PathKey {
     pub path: [u8; PATH_KEY],
 }
 
-/// Value of the country tables.
+/// The state that every verdict starts from; one map value.
+///
+/// User space writes it as 16 bytes, which is not one step for a program that reads it meanwhile. Whatever mixture of old
+/// and new bytes is seen does no harm: each bit of `word` holds for itself, and no mixture of two epochs is a third one.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GeoEntry {
-    /// Number of the rule.
-    pub rule: u32,
-    /// Policy generation that wrote the entry.
-    pub generation: u32,
-    /// [`flag`] bits.
-    pub flags: u32,
-    /// [`limit`] bits.
-    pub limits: u32,
+pub struct State {
+    /// [`active`] bits, and above them [`bank`] bits.
+    pub word: u64,
+    /// Differs after every change of verdict maps; changed last. What was decided under another epoch is decided anew.
+    pub epoch: u64,
+}
+
+/// Which of two copies is in force.
+pub mod bank {
+    /// The second copy of the country table.
+    pub const GEO: u64 = 1 << 32;
+    /// The second copy of what the policy says of classes.
+    pub const RULES: u64 = 1 << 33;
 }
 
 /// Which classes of entry exist at all, so that a hook skips look-ups that cannot hit.
@@ -246,7 +253,7 @@ pub mod active {
     pub const CIDR_EXECUTABLE: u32 = 1 << 7;
     /// CIDR entries for one process.
     pub const CIDR_INSTANCE: u32 = 1 << 8;
-    /// Country tables.
+    /// Rules about countries.
     pub const GEO: u32 = 1 << 9;
     /// Exempted destinations.
     pub const EXEMPT: u32 = 1 << 10;
@@ -275,5 +282,5 @@ const _: () = {
     assert!(size_of::<FileKey>() == 32);
     assert!(size_of::<AccessEntries>() == 120);
     assert!(size_of::<PathKey>() == 256);
-    assert!(size_of::<GeoEntry>() == 16);
+    assert!(size_of::<State>() == 16);
 };

@@ -9,8 +9,10 @@
 
 mod atomic;
 mod emit;
+mod geo;
 mod hooks;
 mod maps;
+mod packet;
 mod path;
 mod scratch;
 mod socket;

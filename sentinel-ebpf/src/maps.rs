@@ -4,16 +4,18 @@
 //! set by the loader.
 
 use aya_ebpf::{
-    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf, SkStorage},
+    btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, PerCpuArray, RingBuf, SkStorage},
     macros::btf_map,
 };
 use sentinel_common::{
     FileId,
     address::Address,
     config::Config,
-    event, hook,
+    event,
+    geo::{Class, ClassRules, Node, ROOT_BLOCK, RUN_BLOCK, Tail},
+    hook,
     stats::{HookStats, KindStats},
-    verdict::{AccessEntries, CidrKey, DestinationKey, Entry, FileKey, GeoEntry, LimitKey, PathKey},
+    verdict::{AccessEntries, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PathKey, State},
 };
 
 use crate::scratch::{SLOTS, Scratch};
@@ -66,9 +68,9 @@ pub(crate) static KIND_STATS: PerCpuArray<KindStats, { event::kind::COUNT as usi
 #[btf_map]
 pub(crate) static SCRATCH: PerCpuArray<Scratch, { SLOTS as usize }> = PerCpuArray::new();
 
-/// Which classes of entry exist, [`sentinel_common::verdict::active`] bits.
+/// What exists and what is in force.
 #[btf_map]
-pub(crate) static ACTIVE: Array<u32, 1> = Array::new();
+pub(crate) static STATE: Array<State, 1> = Array::new();
 
 /// Blocked destinations.
 #[btf_map]
@@ -82,13 +84,30 @@ pub(crate) static CIDRS: LpmTrie<CidrKey, Entry, 65536> = LpmTrie::new();
 #[btf_map]
 pub(crate) static EXEMPT_CIDRS: LpmTrie<CidrKey, Entry, 1048576> = LpmTrie::new();
 
-/// IPv4 prefixes of blocked countries; the key is in network order.
-#[btf_map]
-pub(crate) static GEO4: LpmTrie<u32, GeoEntry, 2097152> = LpmTrie::new();
+/// `BPF_F_INNER_MAP` (5.10): the arrays that are put in differ in size.
+const ANY_SIZE: usize = 1 << 12;
+/// An array of two copies, of which [`STATE`] says which is in force; a copy is never changed while it is.
+type Banks<T> = ArrayOfMaps<Array<T, 1, ANY_SIZE>, 2>;
 
-/// IPv6 prefixes of blocked countries.
+/// Country table: root slots.
 #[btf_map]
-pub(crate) static GEO6: LpmTrie<Address, GeoEntry, 2097152> = LpmTrie::new();
+pub(crate) static GEO_ROOTS: Banks<[u32; ROOT_BLOCK]> = Banks::new();
+
+/// Country table: nodes.
+#[btf_map]
+pub(crate) static GEO_NODES: Banks<Node> = Banks::new();
+
+/// Country table: classes of runs.
+#[btf_map]
+pub(crate) static GEO_RUNS: Banks<[Class; RUN_BLOCK]> = Banks::new();
+
+/// Country table: what is finer than /64.
+#[btf_map]
+pub(crate) static GEO_TAILS: Banks<Tail> = Banks::new();
+
+/// What the policy says of each class.
+#[btf_map]
+pub(crate) static GEO_RULES: Banks<ClassRules> = Banks::new();
 
 /// Protected files by identity.
 #[btf_map]
@@ -106,7 +125,7 @@ pub(crate) static EXEMPT_PATHS: LpmTrie<PathKey, AccessEntries, 65536> = LpmTrie
 #[btf_map]
 pub(crate) static LIMITS: HashMap<LimitKey, u32, 65536, NO_PREALLOC> = HashMap::new();
 
-/// What connect time left on a socket, for the packet hook, which has no current task.
+/// What connect time left on a socket, for the packet hook, which has no current task; and what the packet hook found.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Note {
@@ -116,7 +135,7 @@ pub(crate) struct Note {
     pub(crate) start: u64,
     /// Cgroup of its process.
     pub(crate) cgroup: u64,
-    /// Its thread group id.
+    /// Its thread group id; 0: nothing is known of it.
     pub(crate) tgid: u32,
     /// Its effective user id.
     pub(crate) uid: u32,
@@ -124,6 +143,20 @@ pub(crate) struct Note {
     pub(crate) reported: u32,
     /// Generation of that report.
     pub(crate) reported_generation: u32,
+    /// Destination that connect or send was asked for, and let pass under `asked_epoch`; normalised.
+    pub(crate) asked: Address,
+    /// State under which it passed; 0: none did.
+    pub(crate) asked_epoch: u64,
+    /// Destination of the last packet that no entry was about; normalised.
+    pub(crate) passed: Address,
+    /// State under which it passed; 0: none did.
+    pub(crate) passed_epoch: u64,
+    /// Port of that packet, host order.
+    pub(crate) passed_port: u16,
+    /// Its protocol.
+    pub(crate) passed_protocol: u16,
+    /// Always zero.
+    pub(crate) pad: u32,
 }
 
 /// Notes on sockets.

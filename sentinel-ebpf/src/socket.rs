@@ -105,11 +105,11 @@ pub(crate) fn event(kind: u16, hook: u32, to: &Destination) -> Network {
     }
 }
 
-/// Asks for the verdict on the event's destination and writes it into the event.
+/// Asks for the verdict on the event's destination under a state and writes it into the event.
 #[inline(always)]
-pub(crate) fn judge(event: &mut Network, hook: u32) -> Entry {
+pub(crate) fn judge(event: &mut Network, hook: u32, word: u64) -> Entry {
     let question = Question { hook, task: &event.header.task, port: event.port, protocol: event.protocol };
-    let entry = verdict::destination(&question, event.destination);
+    let entry = verdict::destination(&question, event.destination, word);
     event.header.verdict = verdict::record(&entry);
     entry
 }

@@ -6,16 +6,19 @@
 use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie::Key};
 use sentinel_common::{
     FileId,
-    address::{Address, Class, class},
+    address::Address,
     event::{self, Task},
+    geo::ClassRules,
+    stats::HookStats,
     verdict::{
-        AccessEntries, CidrKey, DestinationKey, Entry, FileKey, GeoEntry, LimitKey, PathKey, Subject, access, active,
+        AccessEntries, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PathKey, State, Subject, access, active,
         flag, limit, origin,
     },
 };
 
 use crate::{
-    maps::{ACTIVE, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_PATHS, FILES, GEO4, GEO6, LIMITS, PATHS, config},
+    emit, geo,
+    maps::{CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_PATHS, FILES, LIMITS, PATHS, STATE, config},
     scratch::Builder,
 };
 
@@ -33,10 +36,21 @@ pub(crate) struct Question<'a> {
     pub(crate) protocol: u16,
 }
 
+/// What is in force now. The epoch is read first: what is decided from here on is at least as new as it says.
+#[inline(always)]
+pub(crate) fn state() -> State {
+    let Some(state) = STATE.get_ptr(0) else { return State::default() };
+    // SAFETY: a map value; volatile keeps the order of the two reads.
+    unsafe {
+        let epoch = (&raw const (*state).epoch).read_volatile();
+        State { epoch, word: (&raw const (*state).word).read_volatile() }
+    }
+}
+
 /// The classes of entry that exist.
 #[inline(always)]
 pub(crate) fn active_classes() -> u32 {
-    ACTIVE.get(0).copied().unwrap_or(0)
+    state().word as u32
 }
 
 /// Whether an entry refuses, as opposed to being reported only.
@@ -76,12 +90,19 @@ fn copy(found: Found) -> Entry {
     if found.is_null() { Entry::NONE } else { unsafe { *found } }
 }
 
-/// The verdict on a destination (normalised).
+/// The verdict on a destination (normalised), under the state `word`.
 #[inline(always)]
-pub(crate) fn destination(q: &Question, address: Address) -> Entry {
-    let classes = active_classes();
+pub(crate) fn destination(q: &Question, address: Address, word: u64) -> Entry {
+    let classes = word as u32;
     if classes & active::EXEMPT != 0 {
         let found = cidr(q, &EXEMPT_CIDRS, address, active::CIDR);
+        if !found.is_null() {
+            return copy(found);
+        }
+    }
+    let country = country_rules(q, address, word);
+    if let Some(rules) = country {
+        let found = first(q, &rules.exempt);
         if !found.is_null() {
             return copy(found);
         }
@@ -91,11 +112,36 @@ pub(crate) fn destination(q: &Question, address: Address) -> Entry {
         return copy(found);
     }
     let found = cidr(q, &CIDRS, address, classes);
-    if ends(found) || classes & active::GEO == 0 {
+    if ends(found) {
         return copy(found);
     }
-    let entry = country(q, address);
-    if entry.rule != 0 && (found.is_null() || entry.flags & flag::MONITOR == 0) { entry } else { copy(found) }
+    let Some(rules) = country else { return copy(found) };
+    let by_country = first(q, &rules.block);
+    if ends(by_country) || found.is_null() { copy(by_country) } else { copy(found) }
+}
+
+/// What the policy says of the address's country; `None` where no rule is about countries.
+#[inline(always)]
+fn country_rules(q: &Question, address: Address, word: u64) -> Option<&'static ClassRules> {
+    if word as u32 & active::GEO == 0 {
+        return None;
+    }
+    let rules = geo::rules(word, address);
+    if rules.is_none() {
+        emit::count_hook(q.hook, |stats: &mut HookStats| &mut stats.errors);
+    }
+    rules
+}
+
+/// The first entry that holds. User space puts those that end the search in front of those on trial.
+#[inline(always)]
+fn first<const N: usize>(q: &Question, entries: &[Entry; N]) -> Found {
+    for entry in entries {
+        if holds(q, entry, true) {
+            return entry;
+        }
+    }
+    core::ptr::null()
 }
 
 /// Destination entries, with and without port: for the executable, the process, everyone. They come from
@@ -147,27 +193,6 @@ fn cidr<const N: usize, const F: usize>(
         }
     }
     core::ptr::null()
-}
-
-/// The country table. Addresses that are not public have no country.
-#[inline(always)]
-fn country(q: &Question, address: Address) -> Entry {
-    if class(address) as u8 != Class::Public as u8 {
-        return Entry::NONE;
-    }
-    let found: Option<&GeoEntry> =
-        if address.is_v4() { GEO4.get(&Key::new(32, address.v4().to_be())) } else { GEO6.get(&Key::new(128, address)) };
-    let Some(found) = found else { return Entry::NONE };
-    let entry = Entry {
-        expires: 0,
-        rule: found.rule,
-        generation: found.generation,
-        hooks: u32::MAX,
-        origin: origin::GEO,
-        flags: found.flags as u8,
-        limits: found.limits as u16,
-    };
-    if holds(q, &entry, true) { entry } else { Entry::NONE }
 }
 
 /// The verdict on an access to a file; `wanted` says which accesses.
@@ -285,26 +310,36 @@ fn holds(q: &Question, entry: Found, limited: bool) -> bool {
 }
 
 /// Whether every `only` list names this subject and not every `except` list does.
-#[inline(never)]
+#[inline(always)]
 fn within_limits(q: &Question, entry: &Entry) -> bool {
+    limits_hold(entry.rule, u32::from(entry.limits), q.task, u32::from(q.port), u32::from(q.protocol)) != 0
+}
+
+/// A global function: the verifier looks at it once and not for each entry that is asked about.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn limits_hold(rule: u32, limits: u32, task: *const Task, port: u32, protocol: u32) -> u32 {
+    // SAFETY: the caller passes a reference; the verifier, which looks at this alone, wants to see the null check.
+    let Some(task) = (unsafe { task.as_ref() }) else { return 0 };
     let facts = [
-        (limit::ONLY_EXECUTABLE, limit::EXCEPT_EXECUTABLE, q.task.executable.ino, q.task.executable.dev),
-        (limit::ONLY_UID, limit::EXCEPT_UID, u64::from(q.task.uid), 0),
-        (limit::ONLY_CGROUP, limit::EXCEPT_CGROUP, q.task.cgroup, 0),
-        (limit::ONLY_PORT, limit::EXCEPT_PORT, u64::from(q.port), 0),
-        (limit::ONLY_PROTOCOL, limit::EXCEPT_PROTOCOL, u64::from(q.protocol), 0),
+        (limit::ONLY_EXECUTABLE, limit::EXCEPT_EXECUTABLE, task.executable.ino, task.executable.dev),
+        (limit::ONLY_UID, limit::EXCEPT_UID, u64::from(task.uid), 0),
+        (limit::ONLY_CGROUP, limit::EXCEPT_CGROUP, task.cgroup, 0),
+        (limit::ONLY_PORT, limit::EXCEPT_PORT, u64::from(port), 0),
+        (limit::ONLY_PROTOCOL, limit::EXCEPT_PROTOCOL, u64::from(protocol), 0),
     ];
+    let limits = limits as u16;
     let (mut has_except, mut excepted) = (false, true);
     for (only, except, value, dev) in facts {
-        if entry.limits & only != 0 && !in_limit(entry.rule, only, value, dev) {
-            return false;
+        if limits & only != 0 && !in_limit(rule, only, value, dev) {
+            return 0;
         }
-        if entry.limits & except != 0 {
+        if limits & except != 0 {
             has_except = true;
-            excepted &= in_limit(entry.rule, except, value, dev);
+            excepted &= in_limit(rule, except, value, dev);
         }
     }
-    !(has_except && excepted)
+    u32::from(!(has_except && excepted))
 }
 
 /// Whether a limit of a rule names this value.

@@ -31,7 +31,7 @@ use crate::{
         stats::Stats, verdicts::Verdicts,
     },
     pipeline::Pipeline,
-    policy::{self, Loaded, Prepared},
+    policy::{self, Loaded},
     problem,
     process::Processes,
     report,
@@ -168,8 +168,8 @@ impl Engaged {
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
-        let Prepared { world, compiled } = policy::prepare(loaded, config, &root, 1, &mut numbers)?;
-        policy::apply(&mut verdicts, compiled, &world)?;
+        let prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
+        let world = policy::apply(&mut verdicts, prepared)?;
         kernel.attach()?;
         for (program, instructions) in kernel.verified() {
             tracing::debug!("{program}: the verifier looked at {instructions} instructions");
@@ -311,11 +311,10 @@ impl Daemon {
             bail!("mode, scope, directories and sinks change only by a restart");
         }
         let loaded = policy::load(&config)?;
-        let generation = self.pipeline.world.generation + 1;
         let root = self.kernel.features.cgroup2.clone();
-        let Prepared { world, compiled } =
-            policy::prepare(&loaded, &config, &root, generation, &mut self.pipeline.numbers)?;
-        policy::apply(&mut self.pipeline.verdicts, compiled, &world)?;
+        let pipeline = &mut self.pipeline;
+        let prepared = policy::prepare(&loaded, &config, &root, Some(&pipeline.world), &mut pipeline.numbers)?;
+        let world = policy::apply(&mut pipeline.verdicts, prepared)?;
         self.pipeline.set_world(world);
         self.config = config;
         Ok(())

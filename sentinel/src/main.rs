@@ -14,6 +14,7 @@ mod clock;
 mod config;
 mod container;
 mod control;
+mod countries;
 mod daemon;
 mod entry;
 mod event;

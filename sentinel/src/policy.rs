@@ -6,11 +6,13 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result, anyhow};
-use geoip::Database;
+use geoip::{Database, TableImage};
 use rules::{LoadOptions, Policies};
+use sentinel_common::geo::ClassRules;
 
 use crate::{
     config::{Config, Mode, Unknown},
+    countries::{ClassTable, CountryRules},
     kernel::verdicts::{Place, Verdicts},
     standing::{self, Compiled, Setting},
     world::{CANARY, Numbers, World, event_rule, rule_of},
@@ -30,6 +32,10 @@ pub struct Prepared {
     pub world: World,
     /// For the kernel.
     pub compiled: Compiled,
+    /// What the policy says of each class of addresses.
+    pub classes: Vec<ClassRules>,
+    /// The country table, unless it is in the kernel already.
+    pub image: Option<TableImage>,
 }
 
 /// Reads policies, data and country database.
@@ -57,15 +63,18 @@ pub fn prepare(
     loaded: &Loaded,
     config: &Config,
     cgroups: &Path,
-    generation: u32,
+    previous: Option<&World>,
     numbers: &mut Numbers,
 ) -> Result<Prepared> {
     let policies = &loaded.policies;
-    let setting = Setting { geo: &loaded.geo, mode: config.mode, unknown: config.unknown, cgroups, generation };
+    let generation = previous.map_or(1, |world| world.generation + 1);
+    let setting = Setting { mode: config.mode, unknown: config.unknown, cgroups, generation };
     let compiled = standing::compile(policies.standing(), &setting, numbers).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow!("standing rules cannot be put in force:\n{}", lines.join("\n"))
     })?;
+    let known = previous.and_then(|world| world.table.clone());
+    let (table, classes, image) = countries(&compiled.countries, &loaded.geo, known, numbers)?;
     let event_rules =
         policies.rules().iter().map(|info| numbers.give(text_of(info), event_rule(info, config.mode))).collect();
     let world = World {
@@ -73,9 +82,37 @@ pub fn prepare(
         geo: loaded.geo.clone(),
         generation,
         event_rules,
+        table,
         unknown_alerts: standing::has_geo(policies.standing()) && config.unknown == Unknown::Alert,
     };
-    Ok(Prepared { world, compiled })
+    Ok(Prepared { world, compiled, classes, image })
+}
+
+/// Classes, what the rules say of them, and the table for the kernel where that is not there yet.
+type Countries = (Option<Arc<ClassTable>>, Vec<ClassRules>, Option<TableImage>);
+
+fn countries(
+    rules: &CountryRules,
+    geo: &Database,
+    known: Option<Arc<ClassTable>>,
+    numbers: &Numbers,
+) -> Result<Countries> {
+    let known = known.filter(|table| table.sha256 == geo.info().sha256);
+    if rules.is_empty() {
+        return Ok((known, Vec::new(), None));
+    }
+    let (table, image) = match known {
+        Some(table) => (table, None),
+        None => {
+            let (table, image) = ClassTable::build(geo)?;
+            (Arc::new(table), Some(image))
+        }
+    };
+    let classes = rules.of_classes(&table.facts).map_err(|rules| {
+        let ids: Vec<String> = rules.iter().filter_map(|rule| numbers.rule(*rule)).map(|rule| rule.id.clone()).collect();
+        anyhow!("too many rules with only, except or an expiry are about the same country: {}; join them", ids.join(", "))
+    })?;
+    Ok((Some(table), classes, image))
 }
 
 /// What makes an event rule the same rule in another generation: its id, its own text, its mode.
@@ -88,7 +125,8 @@ fn text_of(info: &rules::RuleInfo) -> String {
 /// # Errors
 ///
 /// If a map of the kernel is full; what was in force before then still is.
-pub fn apply(verdicts: &mut Verdicts, compiled: Compiled, world: &World) -> Result<()> {
+pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
+    let Prepared { world, compiled, classes, image } = prepared;
     for notice in &compiled.notices {
         tracing::warn!("{notice}");
     }
@@ -98,14 +136,14 @@ pub fn apply(verdicts: &mut Verdicts, compiled: Compiled, world: &World) -> Resu
         verdicts.insert(&place, held)?;
         standing.insert((place, held.entry.rule));
     }
-    verdicts.set_geo(compiled.geo, world.generation)?;
+    verdicts.set_geo(image.as_ref(), classes)?;
     let event_rules: BTreeSet<u32> = world.event_rules.iter().copied().collect();
     verdicts.retain(|place, held| {
         let rule = held.entry.rule;
         rule == CANARY || event_rules.contains(&rule_of(rule)) || standing.contains(&(place.clone(), rule))
     })?;
     verdicts.keep_limits(&compiled.limits)?;
-    Ok(())
+    Ok(world)
 }
 
 /// The word for a mode.

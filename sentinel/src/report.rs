@@ -139,13 +139,15 @@ impl Daemon {
     fn geo(&self) -> GeoStatus {
         let info = self.pipeline.world.geo.info();
         let now = jiff::Timestamp::now().as_second();
-        let (v4, v6) = self.pipeline.verdicts.geo_prefixes();
+        let table = self.pipeline.world.table.as_ref();
+        let verdicts = &self.pipeline.verdicts;
         let build = jiff::Timestamp::from_second(info.build as i64).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         GeoStatus {
             kind: info.database_type.clone(),
             build: build.to_string(),
             age_days: info.age_days(u64::try_from(now).unwrap_or(0)),
-            prefixes: v4 + v6,
+            prefixes: table.map_or(0, |table| table.blocked_ranges(verdicts.classes())),
+            kernel_bytes: verdicts.geo_bytes(),
             entries: info.v4_entries + info.v6_entries,
             sha256: info.sha256.clone(),
             source: info.source.to_string(),
@@ -242,7 +244,7 @@ fn write_text(out: &mut String, s: &Status) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "geo          {} of {} ({} days old), {} prefixes in the kernel, {}",
+        "geo          {} of {} ({} days old), {} blocked ranges, {}",
         s.geo.kind,
         s.geo.build.get(..10).unwrap_or(&s.geo.build),
         s.geo.age_days,

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use geoip::{Country, CountrySet, Database};
+use geoip::{Country, CountrySet};
 use ipnet::IpNet;
 use rules::{Access, Exemption, PathPattern, Protocol, StandingEntry, StandingValue, Subjects};
 use sentinel_common::verdict::{Entry, Subject, flag, limit, origin};
@@ -18,8 +18,9 @@ use thiserror::Error;
 use crate::{
     clock,
     config::{Mode, Unknown},
+    countries::{CountryRules, Selector},
     guard,
-    kernel::verdicts::{GeoPrefixes, GeoRule, Held, LONGEST_PATH, Place, Table, Target},
+    kernel::verdicts::{Held, LONGEST_PATH, Place, Table, Target},
     process::file_id,
     world::{Numbers, Rule, standing_rule},
 };
@@ -39,8 +40,8 @@ pub struct StandingError {
 pub struct Compiled {
     /// Entries other than countries.
     pub entries: Vec<(Place, Held)>,
-    /// Country prefixes.
-    pub geo: GeoPrefixes,
+    /// Rules about countries.
+    pub countries: CountryRules,
     /// Subject limits.
     pub limits: BTreeSet<(u32, u32, u64, u32)>,
     /// What the operator should know.
@@ -49,8 +50,6 @@ pub struct Compiled {
 
 /// What compiling needs to know.
 pub struct Setting<'a> {
-    /// Country data.
-    pub geo: &'a Database,
     /// Global mode.
     pub mode: Mode,
     /// What unknown countries mean.
@@ -85,7 +84,7 @@ pub fn compile(
     if let Some(what) = conflict(&out.entries, &allowed) {
         errors.push(StandingError { file: String::new(), line: 0, id: String::new(), what });
     }
-    allow_list(&allowed, setting, &mut out);
+    allow_list(&allowed, &mut out);
     unknown_countries(all, setting, numbers, &mut out);
     if errors.is_empty() { Ok(out) } else { Err(errors) }
 }
@@ -105,7 +104,7 @@ fn conflict(entries: &[(Place, Held)], allowed: &[Allowed]) -> Option<String> {
         }
     }
     let (_, first) = allowed.first()?;
-    let mixed = allowed.iter().any(|(_, rule)| (rule.flags, rule.limits) != (first.flags, first.limits));
+    let mixed = allowed.iter().any(|(_, entry)| (entry.flags, entry.limits) != (first.flags, first.limits));
     mixed.then(|| "the members of allow_countries differ in mode, only or except; they make one list".to_owned())
 }
 
@@ -123,8 +122,8 @@ struct One<'a> {
     setting: &'a Setting<'a>,
 }
 
-/// A country that an allow list names, and the rule that refuses the others.
-type Allowed = (Country, GeoRule);
+/// A country that an allow list names, and the entry that refuses the others.
+type Allowed = (Country, Entry);
 
 impl One<'_> {
     fn compile(&self, out: &mut Compiled, allowed: &mut Vec<Allowed>) -> Result<(), String> {
@@ -132,9 +131,9 @@ impl One<'_> {
         match &self.entry.value {
             StandingValue::BlockCountry(country) => {
                 let set: CountrySet = [country_of(country.0)?].into_iter().collect();
-                add_geo(&mut out.geo, &self.setting.geo.prefixes(&set, false), self.geo_rule(limits));
+                out.countries.block.push((Selector::In(set), self.country_entry(limits)));
             }
-            StandingValue::AllowCountry(country) => allowed.push((country_of(country.0)?, self.geo_rule(limits))),
+            StandingValue::AllowCountry(country) => allowed.push((country_of(country.0)?, self.country_entry(limits))),
             StandingValue::BlockCidr(net) => {
                 guard::network(net)?;
                 out.entries.push((network_place(Table::Block, net), self.held(limits, u32::MAX, 0)));
@@ -162,9 +161,8 @@ impl One<'_> {
         if self.rule.mode == Mode::Monitor { flag::MONITOR } else { 0 }
     }
 
-    const fn geo_rule(&self, limits: u16) -> GeoRule {
-        let flags = if matches!(self.rule.mode, Mode::Monitor) { flag::MONITOR } else { 0 };
-        GeoRule { rule: self.number, flags: flags as u32, limits: limits as u32 }
+    fn country_entry(&self, limits: u16) -> Entry {
+        Entry { origin: origin::GEO, ..self.held(limits, u32::MAX, 0).entry }
     }
 
     fn held(&self, limits: u16, access: u32, expires: u64) -> Held {
@@ -234,8 +232,8 @@ impl One<'_> {
         }
         let countries: CountrySet =
             exemption.countries.iter().map(|country| country_of(country.0)).collect::<Result<_, _>>()?;
-        for net in prefixes_of(self.setting.geo, &countries) {
-            out.entries.push((network_place(Table::Exempt, &net), held));
+        if !countries.is_empty() {
+            out.countries.exempt.push((Selector::In(countries), held.entry));
         }
         for pattern in &exemption.paths {
             out.entries.push((path_place(Table::Exempt, pattern)?, held));
@@ -351,35 +349,11 @@ fn real_path(pattern: &PathPattern) -> Option<PathPattern> {
     (path != pattern.path).then_some(PathPattern { path, prefix: pattern.prefix })
 }
 
-fn prefixes_of(geo: &Database, countries: &CountrySet) -> Vec<IpNet> {
-    let set = geo.prefixes(countries, false);
-    let v4 = set.v4.iter().filter_map(|p| ipnet::Ipv4Net::new(p.addr.into(), p.len).ok()).map(IpNet::V4);
-    let v6 = set.v6.iter().filter_map(|p| ipnet::Ipv6Net::new(p.addr.into(), p.len).ok()).map(IpNet::V6);
-    v4.chain(v6).collect()
-}
-
-/// Adds prefixes; where two rules name the same country the one that protects more stays.
-fn add_geo(geo: &mut GeoPrefixes, set: &geoip::PrefixSet, rule: GeoRule) {
-    let weaker = |old: &GeoRule| (old.flags, old.limits) > (rule.flags, rule.limits);
-    for prefix in &set.v4 {
-        let old = geo.v4.entry((prefix.addr, prefix.len)).or_insert(rule);
-        if weaker(old) {
-            *old = rule;
-        }
-    }
-    for prefix in &set.v6 {
-        let old = geo.v6.entry((prefix.addr, prefix.len)).or_insert(rule);
-        if weaker(old) {
-            *old = rule;
-        }
-    }
-}
-
 /// An allow list blocks every known country that it does not name.
-fn allow_list(allowed: &[Allowed], setting: &Setting, out: &mut Compiled) {
-    let Some((_, rule)) = allowed.first() else { return };
+fn allow_list(allowed: &[Allowed], out: &mut Compiled) {
+    let Some((_, entry)) = allowed.first() else { return };
     let named: CountrySet = allowed.iter().map(|(country, _)| *country).collect();
-    add_geo(&mut out.geo, &setting.geo.prefixes(&named.complement(), false), *rule);
+    out.countries.block.push((Selector::NotIn(named), *entry));
 }
 
 /// With `unknown = "deny"` and any country rule, addresses without a known country are blocked too.
@@ -387,9 +361,10 @@ fn unknown_countries(all: &[StandingEntry], setting: &Setting, numbers: &mut Num
     if setting.unknown != Unknown::Deny || !has_geo(all) {
         return;
     }
-    let number = numbers.give(UNKNOWN_RULE.to_owned(), unknown_rule(setting.mode));
-    let rule = GeoRule { rule: number, flags: 0, limits: 0 };
-    add_geo(&mut out.geo, &setting.geo.prefixes(&CountrySet::new(), true), rule);
+    let rule = numbers.give(UNKNOWN_RULE.to_owned(), unknown_rule(setting.mode));
+    let entry =
+        Entry { rule, generation: setting.generation, hooks: u32::MAX, origin: origin::GEO, ..Entry::NONE };
+    out.countries.block.push((Selector::Unknown, entry));
 }
 
 /// Whether any entry is about countries.

@@ -71,8 +71,10 @@ pub struct GeoStatus {
     pub build: String,
     /// Days since.
     pub age_days: u64,
-    /// Prefixes in the kernel, both families.
+    /// Ranges of addresses that country rules block, both families.
     pub prefixes: usize,
+    /// Kernel memory of the country table, bytes.
+    pub kernel_bytes: usize,
     /// Ranges in the database.
     pub entries: usize,
     /// Of the file.

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use geoip::Database;
 use rules::{Policies, RuleInfo, Severity, StandingEntry, StandingValue, Technique};
 
-use crate::config::Mode;
+use crate::{config::Mode, countries::ClassTable};
 
 /// The number of canary entries; never given to a rule.
 pub const CANARY: u32 = u32::MAX;
@@ -96,6 +96,8 @@ pub struct World {
     pub policies: Arc<Policies>,
     /// Country data.
     pub geo: Arc<Database>,
+    /// The classes of that data, once a rule has been about countries.
+    pub table: Option<Arc<ClassTable>>,
     /// Generation of verdict entries.
     pub generation: u32,
     /// Numbers of the event rules, by their index.

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use sentinel_common::{
     address::Address,
-    event::{Network, Task, kind},
+    event::{Network, kind},
     hook,
     verdict::Entry,
 };
@@ -78,7 +78,7 @@ fn socket_sendmsg(ctx: LsmContext) -> i32 {
 fn lsm_verdict(kind: u16, hook: u32, to: &Destination) -> i32 {
     let mut event = socket::event(kind, hook, to);
     task::current(&mut event.header.task);
-    let entry = socket::judge(&mut event, hook);
+    let entry = socket::judge(&mut event, hook, verdict::state().word);
     if !emit::settle(hook, &entry) && !emit::suppress_own(kind, &event.header.task) {
         emit::send_fixed(kind, entry.rule, &event);
     }
@@ -114,11 +114,12 @@ fn cgroup_verdict(ctx: &SockAddrContext, kind: u16, hook: u32, reporter: u32, fa
     let to = cgroup_destination(ctx, family);
     let mut event = socket::event(kind, hook, &to);
     task::current(&mut event.header.task);
-    let entry = socket::judge(&mut event, hook);
+    let state = verdict::state();
+    let entry = socket::judge(&mut event, hook, state.word);
     let canary = emit::settle(hook, &entry);
     let reports = config!(attached) & (1 << reporter) == 0 || verdict::refuses(&entry);
     if !canary {
-        remember(ctx, &event.header.task, &entry);
+        remember(ctx, &event, &entry, state.epoch);
         report(kind, reports, &entry, &event);
     }
     if verdict::refuses(&entry) { CGROUP_REFUSE } else { CGROUP_PASS }
@@ -154,9 +155,10 @@ fn cgroup_destination(ctx: &SockAddrContext, family: u16) -> Destination {
     }
 }
 
-/// Leaves on the socket who set it up, and what was already reported.
+/// Leaves on the socket who set it up, where it is to go, and what was already reported.
 #[inline(always)]
-fn remember(ctx: &SockAddrContext, task: &Task, entry: &Entry) {
+fn remember(ctx: &SockAddrContext, event: &Network, entry: &Entry, epoch: u64) {
+    let task = &event.header.task;
     // SAFETY: the value belongs to the socket, which outlives the program run.
     unsafe {
         let note = SOCKETS.get_or_insert_ptr_mut(ctx, None);
@@ -169,6 +171,13 @@ fn remember(ctx: &SockAddrContext, task: &Task, entry: &Entry) {
                 uid: task.uid,
                 reported: entry.rule,
                 reported_generation: entry.generation,
+                asked: event.destination,
+                asked_epoch: if verdict::refuses(entry) { 0 } else { epoch },
+                passed: Address::default(),
+                passed_epoch: 0,
+                passed_port: 0,
+                passed_protocol: 0,
+                pad: 0,
             };
         }
     }

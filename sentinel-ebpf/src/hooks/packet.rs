@@ -1,75 +1,132 @@
 //! Packets on their way out: the last ring, after every address rewrite.
 //!
 //! Sees what no socket hook sees: raw sockets, sockets connected before start, replies. It reports
-//! only packets that met a verdict.
+//! only packets that met a verdict. A flow that no entry is about is remembered on its socket, by destination and state,
+//! so that its next packet costs one look-up; any change of a verdict map makes that memory void.
 
 use aya_ebpf::{
     bindings::__sk_buff,
-    helpers::generated::{bpf_get_socket_uid, bpf_sk_fullsock, bpf_sk_storage_get, bpf_skb_load_bytes},
+    helpers::generated::{bpf_get_socket_uid, bpf_sk_fullsock, bpf_sk_storage_get},
     macros::cgroup_skb,
     programs::SkBuffContext,
 };
 use sentinel_common::{
-    address::Address,
-    event::{flag, kind},
+    event::{Network, flag, kind},
     hook,
-    verdict::Entry,
+    verdict::{Entry, State},
 };
 
 use super::{CGROUP_PASS, CGROUP_REFUSE};
 use crate::{
     emit,
     maps::{Note, SOCKETS},
-    socket::{self, AF_INET, AF_INET6, Destination},
+    packet,
+    socket::{self, Destination},
     task, verdict,
 };
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const SCTP: u8 = 132;
+/// `BPF_SK_STORAGE_GET_F_CREATE`.
+const CREATE: u64 = 1;
 
 /// `BPF_CGROUP_INET_EGRESS`, since 4.10: data starts at the network header.
 #[cgroup_skb]
 fn egress(ctx: SkBuffContext) -> i32 {
     let skb = ctx.skb.skb;
-    let Some(to) = destination(skb) else {
+    let Some(to) = packet::destination(skb) else {
         emit::count_hook(hook::EGRESS, |s| &mut s.errors);
         return CGROUP_PASS;
     };
+    let state = verdict::state();
     let note = note(skb);
-    let mut event = socket::event(kind::PACKET, hook::EGRESS, &to);
-    if note.is_null() {
-        // The user is known all the same; zero would be root.
-        // SAFETY: the helper takes the context that this program was given.
-        event.header.task.uid = unsafe { bpf_get_socket_uid(skb) };
-    } else {
-        // SAFETY: a note, once found, belongs to the socket that the packet holds.
-        task::of_note(unsafe { &*note }, &mut event.header.task);
+    if passed_before(note, &to, &state) {
+        emit::count_hook(hook::EGRESS, |s| &mut s.runs);
+        return CGROUP_PASS;
     }
-    let entry = socket::judge(&mut event, hook::EGRESS);
-    if !emit::settle(hook::EGRESS, &entry) && entry.rule != 0 {
-        event.header.flags |= if note.is_null() { flag::NO_TASK } else { flag::SOCKET_OWNER };
-        if note.is_null() || first_report(note, &entry) {
-            emit::send_fixed(kind::PACKET, entry.rule, &event);
-        } else {
-            emit::suppressed(kind::PACKET);
-        }
-    }
+    let entry = decide(skb, note, &to, &state);
     if verdict::refuses(&entry) { CGROUP_REFUSE } else { CGROUP_PASS }
 }
 
-/// Whether this socket's verdict by this rule has not been reported yet; marks it as reported.
+/// Whether the last packet of this socket went to the same place and no entry was about it.
 #[inline(always)]
-fn first_report(note: *mut Note, entry: &Entry) -> bool {
-    // SAFETY: the caller found the note not null.
-    let note = unsafe { &mut *note };
+fn passed_before(note: *const Note, to: &Destination, state: &State) -> bool {
+    if note.is_null() {
+        return false;
+    }
+    // SAFETY: not null, so a value that belongs to the socket that the packet holds.
+    let note = unsafe { &*note };
+    note.passed_epoch == state.epoch
+        && note.passed == to.address
+        && note.passed_port == to.port
+        && note.passed_protocol == to.protocol
+}
+
+/// The verdict by the tables; reports it.
+#[inline(always)]
+fn decide(skb: *mut __sk_buff, note: *mut Note, to: &Destination, state: &State) -> Entry {
+    let mut event = socket::event(kind::PACKET, hook::EGRESS, to);
+    // SAFETY: as in `passed_before`.
+    let known = unsafe { note.as_ref() }.filter(|note| note.tgid != 0);
+    match known {
+        Some(note) => task::of_note(note, &mut event.header.task),
+        // The user is known all the same; zero would be root.
+        // SAFETY: the helper takes the context that this program was given.
+        None => event.header.task.uid = unsafe { bpf_get_socket_uid(skb) },
+    }
+    event.header.flags |= if known.is_some() { flag::SOCKET_OWNER } else { flag::NO_TASK };
+    let entry = socket::judge(&mut event, hook::EGRESS, state.word);
+    if emit::settle(hook::EGRESS, &entry) {
+        return entry;
+    }
+    if entry.rule == 0 {
+        remember(note, to, state);
+    } else {
+        report(note, &entry, &mut event, state);
+    }
+    entry
+}
+
+/// Makes the next packet to the same place pass at once, until something changes. Only what no entry is about: an
+/// exemption can expire.
+#[inline(always)]
+fn remember(note: *mut Note, to: &Destination, state: &State) {
+    // SAFETY: as in `passed_before`.
+    if let Some(note) = unsafe { note.as_mut() } {
+        // Void while it is being changed: another CPU may send through the same socket.
+        note.passed_epoch = 0;
+        note.passed = to.address;
+        note.passed_port = to.port;
+        note.passed_protocol = to.protocol;
+        note.passed_epoch = state.epoch;
+    }
+}
+
+/// Reports a verdict once for each socket and rule.
+#[inline(always)]
+fn report(note: *mut Note, entry: &Entry, event: &mut Network, state: &State) {
+    // SAFETY: as in `passed_before`.
+    let Some(note) = (unsafe { note.as_mut() }) else {
+        emit::send_fixed(kind::PACKET, entry.rule, event);
+        return;
+    };
     let first = note.reported != entry.rule || note.reported_generation != entry.generation;
     note.reported = entry.rule;
     note.reported_generation = entry.generation;
-    first
+    if !first {
+        emit::suppressed(kind::PACKET);
+        return;
+    }
+    if note.asked_epoch == state.epoch && verdict::refuses(entry) {
+        if note.asked == event.destination {
+            event.header.flags |= flag::DISAGREES;
+        } else {
+            event.header.flags |= flag::REWRITTEN;
+            event.given = note.asked;
+        }
+    }
+    emit::send_fixed(kind::PACKET, entry.rule, event);
 }
 
-/// What connect time left on the packet's socket; null if nothing.
+/// The note on the packet's socket, made if there is none; null if the socket cannot have one.
 #[inline(always)]
 fn note(skb: *mut __sk_buff) -> *mut Note {
     // SAFETY: reads a context field; the helpers accept what the null checks let through.
@@ -83,29 +140,6 @@ fn note(skb: *mut __sk_buff) -> *mut Note {
             return core::ptr::null_mut();
         }
         let map = (&raw const SOCKETS).cast_mut().cast();
-        bpf_sk_storage_get(map, full.cast(), core::ptr::null_mut(), 0).cast()
+        bpf_sk_storage_get(map, full.cast(), core::ptr::null_mut(), CREATE).cast()
     }
-}
-
-/// Bytes of a packet from an offset; `None` if there are not so many.
-#[inline(always)]
-fn load<T: Copy + Default>(skb: *mut __sk_buff, offset: u32) -> Option<T> {
-    let mut value = T::default();
-    // SAFETY: the helper writes the value's bytes or fails.
-    let failed = unsafe { bpf_skb_load_bytes(skb.cast(), offset, (&raw mut value).cast(), size_of::<T>() as u32) };
-    if failed == 0 { Some(value) } else { None }
-}
-
-/// Destination of an IP packet. IPv6 extension headers are not followed: the port is then 0.
-#[inline(always)]
-fn destination(skb: *mut __sk_buff) -> Option<Destination> {
-    let first: u8 = load(skb, 0)?;
-    let (address, family, protocol, transport): (Address, u16, u8, u32) = match first >> 4 {
-        4 => (Address::from_v4(u32::from_be(load(skb, 16)?)), AF_INET, load(skb, 9)?, u32::from(first & 15) * 4),
-        6 => (load(skb, 24)?, AF_INET6, load(skb, 6)?, 40),
-        _ => return None,
-    };
-    let has_port = protocol == TCP || protocol == UDP || protocol == SCTP;
-    let port: [u8; 2] = if has_port { load(skb, transport + 2).unwrap_or_default() } else { [0; 2] };
-    Some(Destination { address, port: u16::from_be_bytes(port), family, socket_type: 0, protocol: u16::from(protocol) })
 }

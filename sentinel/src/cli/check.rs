@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let config = Config::load(&flags)?;
     let loaded = policy::load(&config)?;
     let cgroups = features::cgroup2_mount().unwrap_or_else(|| "/sys/fs/cgroup".into());
-    let prepared = policy::prepare(&loaded, &config, &cgroups, 1, &mut Numbers::default())?;
+    let prepared = policy::prepare(&loaded, &config, &cgroups, None, &mut Numbers::default())?;
     for notice in loaded.policies.notices() {
         eprintln!("{}:{}: warning: {}", notice.file, notice.line, notice.message);
     }

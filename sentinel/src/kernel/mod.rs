@@ -16,6 +16,7 @@ pub mod attach;
 mod btf;
 pub mod cgroup;
 pub mod features;
+mod geo;
 pub mod hooks;
 pub mod offsets;
 pub mod ring;

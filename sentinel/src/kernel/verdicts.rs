@@ -5,7 +5,7 @@
 //! protects most is written: enforcing before monitoring, unlimited before limited, longest life
 //! first. Nothing is evicted: a full map is an error.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use aya::{
     Ebpf, Pod,
@@ -14,16 +14,18 @@ use aya::{
         lpm_trie::{Key as LpmKey, LpmTrie},
     },
 };
+use geoip::TableImage;
 use sentinel_common::{
     FileId,
     address::Address,
+    geo::ClassRules,
     verdict::{
-        AccessEntries, CidrKey, DestinationKey, Entry, FileKey, GeoEntry, LimitKey, PATH_KEY, PathKey, Subject, access,
+        AccessEntries, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PATH_KEY, PathKey, State, Subject, access,
         active, flag, subject,
     },
 };
 
-use super::KernelError;
+use super::{KernelError, geo::GeoMaps};
 
 /// Plain memory for map keys and values.
 #[repr(transparent)]
@@ -38,7 +40,7 @@ macro_rules! plain {
         )+
     };
 }
-plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, PathKey, GeoEntry, Address);
+plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, PathKey, State);
 
 /// Whether an entry blocks or exempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,40 +139,21 @@ pub struct Held {
     pub access: u32,
 }
 
-/// Prefixes of blocked countries, disjoint.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct GeoPrefixes {
-    /// Network address in host order and length.
-    pub v4: HashMap<(u32, u8), GeoRule>,
-    /// Network address in host order and length.
-    pub v6: HashMap<(u128, u8), GeoRule>,
-}
-
-/// What a country prefix says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GeoRule {
-    /// Number of the rule.
-    pub rule: u32,
-    /// [`flag`] bits.
-    pub flags: u32,
-    /// `limit` bits.
-    pub limits: u32,
-}
-
 /// The verdict maps and their shadow.
 pub struct Verdicts {
-    active: Array<MapData, u32>,
+    state: Array<MapData, Plain<State>>,
     destinations: BpfHashMap<MapData, Plain<DestinationKey>, Plain<Entry>>,
     cidrs: LpmTrie<MapData, Plain<CidrKey>, Plain<Entry>>,
     exempt_cidrs: LpmTrie<MapData, Plain<CidrKey>, Plain<Entry>>,
-    geo4: LpmTrie<MapData, u32, Plain<GeoEntry>>,
-    geo6: LpmTrie<MapData, Plain<Address>, Plain<GeoEntry>>,
+    geo: GeoMaps,
     files: BpfHashMap<MapData, Plain<FileKey>, Plain<AccessEntries>>,
     paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
     exempt_paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
     limits: BpfHashMap<MapData, Plain<LimitKey>, u32>,
     held: BTreeMap<Place, Vec<Held>>,
-    geo: GeoPrefixes,
+    /// What the policy says of each class of addresses; empty: no rule is about countries.
+    classes: Vec<ClassRules>,
+    epoch: u64,
     limited: BTreeSet<(u32, u32, u64, u32)>,
 }
 
@@ -205,18 +188,18 @@ impl Verdicts {
     /// [`KernelError::Map`] if one is missing.
     pub fn new(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
         Ok(Self {
-            active: take!(ebpf, "ACTIVE"),
+            state: take!(ebpf, "STATE"),
             destinations: take!(ebpf, "DESTINATIONS"),
             cidrs: take!(ebpf, "CIDRS"),
             exempt_cidrs: take!(ebpf, "EXEMPT_CIDRS"),
-            geo4: take!(ebpf, "GEO4"),
-            geo6: take!(ebpf, "GEO6"),
+            geo: GeoMaps::new(ebpf)?,
             files: take!(ebpf, "FILES"),
             paths: take!(ebpf, "PATHS"),
             exempt_paths: take!(ebpf, "EXEMPT_PATHS"),
             limits: take!(ebpf, "LIMITS"),
             held: BTreeMap::new(),
-            geo: GeoPrefixes::default(),
+            classes: Vec::new(),
+            epoch: 0,
             limited: BTreeSet::new(),
         })
     }
@@ -235,7 +218,7 @@ impl Verdicts {
             self.retain(|other, held| other != place || *held != new)?;
             return Err(error);
         }
-        self.sync_active()
+        self.sync_state()
     }
 
     /// Keeps the entries that `keep` says yes to, removes the others; how many went.
@@ -259,7 +242,7 @@ impl Verdicts {
         let result = synced.into_iter().collect::<Result<(), _>>().map(|()| gone);
         self.held.retain(|_, list| !list.is_empty());
         if gone > 0 {
-            self.sync_active()?;
+            self.sync_state()?;
         }
         result
     }
@@ -278,39 +261,31 @@ impl Verdicts {
         self.held.iter().flat_map(|(place, list)| list.iter().map(move |held| (place, held)))
     }
 
-    /// How many country prefixes are in force, IPv4 and IPv6.
+    /// What the policy says of each class of addresses; empty where no rule is about countries.
     #[must_use]
-    pub fn geo_prefixes(&self) -> (usize, usize) {
-        (self.geo.v4.len(), self.geo.v6.len())
+    pub fn classes(&self) -> &[ClassRules] {
+        &self.classes
     }
 
-    /// Makes these the country prefixes. New ones go in before old ones go out, so a prefix in both sets
-    /// is never without its entry.
+    /// Kernel memory of the country table, bytes.
+    #[must_use]
+    pub fn geo_bytes(&self) -> usize {
+        self.geo.bytes()
+    }
+
+    /// Puts a country table (the one in force, if `None`) and what the policy says of its classes in force, both at once.
     ///
     /// # Errors
     ///
-    /// [`KernelError::Map`] if a map is full; the old prefixes then stay.
-    pub fn set_geo(&mut self, new: GeoPrefixes, generation: u32) -> Result<(), KernelError> {
-        let value = |r: &GeoRule| Plain(GeoEntry { rule: r.rule, generation, flags: r.flags, limits: r.limits });
-        for ((address, length), rule) in new.v4.iter().filter(|(k, v)| self.geo.v4.get(k) != Some(v)) {
-            let key = LpmKey::new(u32::from(*length), address.to_be());
-            self.geo4.insert(&key, value(rule), 0).map_err(named("GEO4"))?;
+    /// [`KernelError::Map`] if the kernel has no room; what was in force then still is.
+    pub fn set_geo(&mut self, image: Option<&TableImage>, classes: Vec<ClassRules>) -> Result<(), KernelError> {
+        if classes.is_empty() && self.classes.is_empty() {
+            return Ok(());
         }
-        for ((address, length), rule) in new.v6.iter().filter(|(k, v)| self.geo.v6.get(k) != Some(v)) {
-            let key = LpmKey::new(u32::from(*length), Plain(Address::from_octets(address.to_be_bytes())));
-            self.geo6.insert(&key, value(rule), 0).map_err(named("GEO6"))?;
-        }
-        let old = std::mem::replace(&mut self.geo, new);
-        self.sync_active()?;
-        for (address, length) in old.v4.keys().filter(|key| !self.geo.v4.contains_key(key)) {
-            let key = LpmKey::new(u32::from(*length), address.to_be());
-            removed(self.geo4.remove(&key)).map_err(named("GEO4"))?;
-        }
-        for (address, length) in old.v6.keys().filter(|key| !self.geo.v6.contains_key(key)) {
-            let key = LpmKey::new(u32::from(*length), Plain(Address::from_octets(address.to_be_bytes())));
-            removed(self.geo6.remove(&key)).map_err(named("GEO6"))?;
-        }
-        Ok(())
+        let word = self.geo.fill(image, &classes)?;
+        self.classes = classes;
+        self.sync_state_with(word)?;
+        self.geo.switched(word)
     }
 
     /// Adds subject limits of rules: rule, limit bit, value, device. To be done before their entries are written.
@@ -414,14 +389,21 @@ impl Verdicts {
         removed(result).map_err(named(map))
     }
 
-    /// Tells the hooks which classes of entry exist.
-    fn sync_active(&mut self) -> Result<(), KernelError> {
+    /// Tells the hooks which classes of entry exist, and that something has changed. To be called after every change.
+    fn sync_state(&mut self) -> Result<(), KernelError> {
+        self.sync_state_with(self.geo.word())
+    }
+
+    fn sync_state_with(&mut self, banks: u64) -> Result<(), KernelError> {
         let mut bits =
             self.held.iter().filter(|(_, list)| !list.is_empty()).fold(0, |bits, (place, _)| bits | class(place));
-        if !self.geo.v4.is_empty() || !self.geo.v6.is_empty() {
+        if !self.classes.is_empty() {
             bits |= active::GEO;
         }
-        self.active.set(0, bits, 0).map_err(named("ACTIVE"))
+        // Odd, so it comes to each value once; and a mixture of the bytes of two values is not a third one soon.
+        self.epoch = self.epoch.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let state = State { word: banks | u64::from(bits), epoch: self.epoch };
+        self.state.set(0, Plain(state), 0).map_err(named("STATE"))
     }
 }
 

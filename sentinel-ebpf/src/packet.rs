@@ -1,0 +1,94 @@
+//! Destination of an IP packet, as it goes out.
+//!
+//! Invariant: read from the packet itself, in place where the kernel has it in one piece, else through the helper.
+
+use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes};
+use sentinel_common::address::Address;
+
+use crate::socket::{AF_INET, AF_INET6, Destination};
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const SCTP: u8 = 132;
+
+/// Where an IPv4 header has its protocol and its destination.
+const V4_PROTOCOL: u32 = 9;
+const V4_DESTINATION: u32 = 16;
+/// Where an IPv6 header has them, and how long it is.
+const V6_NEXT_HEADER: u32 = 6;
+const V6_DESTINATION: u32 = 24;
+const V6_LENGTH: u32 = 40;
+/// Offset of the destination port, in all three protocols.
+const PORT: u32 = 2;
+/// First byte and length of an IPv4 header without options.
+const V4_PLAIN: u8 = 0x45;
+const V4_LENGTH: u32 = 20;
+/// Bytes up to the end of the destination port.
+const V4_IN_PLACE: usize = (V4_LENGTH + PORT) as usize + 2;
+const V6_IN_PLACE: usize = (V6_LENGTH + PORT) as usize + 2;
+
+/// Destination of a packet whose data starts at the network header. IPv6 extension headers are not followed: the port is
+/// then 0.
+#[inline(always)]
+pub(crate) fn destination(skb: *mut __sk_buff) -> Option<Destination> {
+    match in_place(skb) {
+        Some(to) => Some(to),
+        None => by_helper(skb),
+    }
+}
+
+/// Reads the headers where they lie; `None` for IPv4 options and for headers that are not in one piece.
+#[inline(always)]
+fn in_place(skb: *mut __sk_buff) -> Option<Destination> {
+    // SAFETY: reads of context fields; the packet is read only as far as the comparisons show that it reaches.
+    unsafe {
+        let (data, end) = ((*skb).data as usize, (*skb).data_end as usize);
+        if data + V4_IN_PLACE > end {
+            return None;
+        }
+        let byte = |offset: u32| *((data + offset as usize) as *const u8);
+        let port = |offset: u32| *((data + (offset + PORT) as usize) as *const [u8; 2]);
+        let first = byte(0);
+        if first == V4_PLAIN {
+            let address = *((data + V4_DESTINATION as usize) as *const [u8; 4]);
+            let protocol = byte(V4_PROTOCOL);
+            return Some(with_port(Address::from_v4(u32::from_be_bytes(address)), AF_INET, protocol, port(V4_LENGTH)));
+        }
+        if first >> 4 != 6 || data + V6_IN_PLACE > end {
+            return None;
+        }
+        let address = ((data + V6_DESTINATION as usize) as *const Address).read_unaligned();
+        Some(with_port(address, AF_INET6, byte(V6_NEXT_HEADER), port(V6_LENGTH)))
+    }
+}
+
+#[inline(always)]
+fn by_helper(skb: *mut __sk_buff) -> Option<Destination> {
+    let first: u8 = load(skb, 0)?;
+    let (address, family, protocol, transport): (Address, u16, u8, u32) = match first >> 4 {
+        4 => {
+            let address = Address::from_v4(u32::from_be(load(skb, V4_DESTINATION)?));
+            (address, AF_INET, load(skb, V4_PROTOCOL)?, u32::from(first & 15) * 4)
+        }
+        6 => (load(skb, V6_DESTINATION)?, AF_INET6, load(skb, V6_NEXT_HEADER)?, V6_LENGTH),
+        _ => return None,
+    };
+    Some(with_port(address, family, protocol, load(skb, transport + PORT).unwrap_or_default()))
+}
+
+/// Puts the parts together; the port counts only where the protocol has one.
+#[inline(always)]
+fn with_port(address: Address, family: u16, protocol: u8, port: [u8; 2]) -> Destination {
+    let has_port = protocol == TCP || protocol == UDP || protocol == SCTP;
+    let port = if has_port { u16::from_be_bytes(port) } else { 0 };
+    Destination { address, port, family, socket_type: 0, protocol: u16::from(protocol) }
+}
+
+/// Bytes of a packet from an offset; `None` if there are not so many.
+#[inline(always)]
+fn load<T: Copy + Default>(skb: *mut __sk_buff, offset: u32) -> Option<T> {
+    let mut value = T::default();
+    // SAFETY: the helper writes the value's bytes or fails.
+    let failed = unsafe { bpf_skb_load_bytes(skb.cast(), offset, (&raw mut value).cast(), size_of::<T>() as u32) };
+    if failed == 0 { Some(value) } else { None }
+}
