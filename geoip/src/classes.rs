@@ -114,10 +114,9 @@ impl<'a> Pool<'a> {
                 }
             }
             let records = tables.iter().zip(&at).map(|((_, records), at)| records[*at]).collect();
-            let named = |(index, (list, passed)): (usize, (&Vec<(A, A)>, &usize))| {
-                u64::from(list.get(*passed).is_some_and(|(first, _)| *first <= start)) << index
-            };
-            let bits = lists.iter().zip(&passed).enumerate().map(named).sum();
+            let named =
+                |(list, passed): (&Vec<(A, A)>, &usize)| list.get(*passed).is_some_and(|(first, _)| *first <= start);
+            let bits = lists.iter().zip(&passed).rev().fold(0, |bits, list| bits << 1 | u64::from(named(list)));
             let class = self.class(records, bits)?;
             if out.last().is_none_or(|(_, last)| *last != class) {
                 out.push((start, class));
@@ -190,7 +189,8 @@ mod tests {
         let classes = Classes::new(&[&database], &[]).unwrap();
         assert!(classes.facts.len() > 200 && classes.facts.len() < 400, "{}", classes.facts.len());
         let v4 = (0..50_000_u32).map(|i| IpAddr::V4(i.wrapping_mul(0x9e37_79b9).into()));
-        let v6 = (0..50_000_u128).map(|i| IpAddr::V6((0x2a00 << 112 | i.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060)).into()));
+        let v6 = (0..50_000_u128)
+            .map(|i| IpAddr::V6((0x2a00 << 112 | i.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060)).into()));
         for address in v4.chain(v6) {
             let (facts, found) = (class_of(&classes, address), database.lookup(address));
             assert_eq!(facts.sayings[0].country, found.country, "{address}");

@@ -1,19 +1,17 @@
-//! All maps, and the frozen load-time settings.
+//! All maps but those of the country table ([`crate::geo`]), and the frozen load-time settings.
 //!
 //! Invariant: nothing that decides is an LRU map. Sizes that depend on the host or the policy are
 //! set by the loader.
 
 use aya_ebpf::{
-    btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, PerCpuArray, RingBuf, SkStorage},
+    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf, SkStorage},
     macros::btf_map,
 };
 use sentinel_common::{
     FileId,
     address::Address,
     config::Config,
-    event,
-    geo::{Class, ClassRules, Node, ROOT_BLOCK, RUN_BLOCK, Tail},
-    hook,
+    event, hook,
     stats::{HookStats, KindStats},
     verdict::{AccessEntries, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PathKey, State},
 };
@@ -83,31 +81,6 @@ pub(crate) static CIDRS: LpmTrie<CidrKey, Entry, 65536> = LpmTrie::new();
 /// Exempted prefixes.
 #[btf_map]
 pub(crate) static EXEMPT_CIDRS: LpmTrie<CidrKey, Entry, 1048576> = LpmTrie::new();
-
-/// `BPF_F_INNER_MAP` (5.10): the arrays that are put in differ in size.
-const ANY_SIZE: usize = 1 << 12;
-/// An array of two copies, of which [`STATE`] says which is in force; a copy is never changed while it is.
-type Banks<T> = ArrayOfMaps<Array<T, 1, ANY_SIZE>, 2>;
-
-/// Country table: root slots.
-#[btf_map]
-pub(crate) static GEO_ROOTS: Banks<[u32; ROOT_BLOCK]> = Banks::new();
-
-/// Country table: nodes.
-#[btf_map]
-pub(crate) static GEO_NODES: Banks<Node> = Banks::new();
-
-/// Country table: classes of runs.
-#[btf_map]
-pub(crate) static GEO_RUNS: Banks<[Class; RUN_BLOCK]> = Banks::new();
-
-/// Country table: what is finer than /64.
-#[btf_map]
-pub(crate) static GEO_TAILS: Banks<Tail> = Banks::new();
-
-/// What the policy says of each class.
-#[btf_map]
-pub(crate) static GEO_RULES: Banks<ClassRules> = Banks::new();
 
 /// Protected files by identity.
 #[btf_map]

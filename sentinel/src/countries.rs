@@ -166,11 +166,7 @@ mod tests {
     fn the_strongest_comes_first_and_hides_what_it_makes_needless() {
         let iran = facts(Some("IR"), false);
         let all = Selector::In(set(&["IR"]));
-        let rules = [
-            (all, entry(1, flag::MONITOR, 0, 0)),
-            (all, entry(2, 0, 1, 0)),
-            (all, entry(3, 0, 2, 50)),
-        ];
+        let rules = [(all, entry(1, flag::MONITOR, 0, 0)), (all, entry(2, 0, 1, 0)), (all, entry(3, 0, 2, 50))];
         assert_eq!(blocks(&rules, &iran), [2, 3, 1]);
         assert_eq!(blocks(&[&rules[..], &[(all, entry(4, 0, 0, 0))]].concat(), &iran), [4]);
     }

@@ -109,8 +109,12 @@ fn countries(
         }
     };
     let classes = rules.of_classes(&table.facts).map_err(|rules| {
-        let ids: Vec<String> = rules.iter().filter_map(|rule| numbers.rule(*rule)).map(|rule| rule.id.clone()).collect();
-        anyhow!("too many rules with only, except or an expiry are about the same country: {}; join them", ids.join(", "))
+        let ids: Vec<String> =
+            rules.iter().filter_map(|rule| numbers.rule(*rule)).map(|rule| rule.id.clone()).collect();
+        anyhow!(
+            "too many rules with only, except or an expiry are about the same country: {}; join them",
+            ids.join(", ")
+        )
     })?;
     Ok((Some(table), classes, image))
 }

@@ -362,8 +362,7 @@ fn unknown_countries(all: &[StandingEntry], setting: &Setting, numbers: &mut Num
         return;
     }
     let rule = numbers.give(UNKNOWN_RULE.to_owned(), unknown_rule(setting.mode));
-    let entry =
-        Entry { rule, generation: setting.generation, hooks: u32::MAX, origin: origin::GEO, ..Entry::NONE };
+    let entry = Entry { rule, generation: setting.generation, hooks: u32::MAX, origin: origin::GEO, ..Entry::NONE };
     out.countries.block.push((Selector::Unknown, entry));
 }
 

@@ -143,7 +143,7 @@ fn start(project: &Project, args: &[String]) -> Result<ExitCode> {
     Err(anyhow::Error::new(command.exec()).context(format!("starting {}", binary.display())))
 }
 
-/// Instruction counts in the VM, then the time of a decision here.
+/// Instruction counts in the VM, then the time of a decision and of a country look-up here.
 fn bench(project: &Project, kernel: &str) -> Result<ExitCode> {
     prepare_vm(project)?;
     let mut options = vm::Options::of(kernel, &["sentinel-tests", "bench"]);
@@ -154,5 +154,7 @@ fn bench(project: &Project, kernel: &str) -> Result<ExitCode> {
         return Ok(code);
     }
     run(project.cargo().args(["run", "--release", "--package", "rules", "--example", "decide"]))?;
+    run(project.cargo().args(["build", "--release", "--package", "sentinel-geo-bench"]))?;
+    run(&mut as_root(project, project.release("sentinel-geo-bench"), "test-running kernel programs")?)?;
     Ok(ExitCode::SUCCESS)
 }

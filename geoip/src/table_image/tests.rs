@@ -69,7 +69,8 @@ fn clustered() -> impl Strategy<Value = Vec<(u128, u16)>> {
         }
     });
     proptest::collection::btree_map(address, 0..5_u16, 0..60).prop_map(|map| {
-        let mut ranges: Vec<(u128, u16)> = std::iter::once((0, 7)).chain(map.into_iter().filter(|(a, _)| *a > 0)).collect();
+        let mut ranges: Vec<(u128, u16)> =
+            std::iter::once((0, 7)).chain(map.into_iter().filter(|(a, _)| *a > 0)).collect();
         ranges.dedup_by_key(|range| range.1);
         ranges
     })
