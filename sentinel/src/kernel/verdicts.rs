@@ -5,7 +5,10 @@
 //! protects most is written: enforcing before monitoring, unlimited before limited, longest life
 //! first. Nothing is evicted: a full map is an error.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use aya::{
     Ebpf, Pod,
@@ -170,7 +173,7 @@ pub struct Verdicts {
     exempt_paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
     limits: BpfHashMap<MapData, Plain<LimitKey>, u32>,
     held: BTreeMap<Place, Vec<Held>>,
-    geo: GeoPrefixes,
+    geo: Arc<GeoPrefixes>,
     limited: BTreeSet<(u32, u32, u64, u32)>,
 }
 
@@ -216,7 +219,7 @@ impl Verdicts {
             exempt_paths: take!(ebpf, "EXEMPT_PATHS"),
             limits: take!(ebpf, "LIMITS"),
             held: BTreeMap::new(),
-            geo: GeoPrefixes::default(),
+            geo: Arc::default(),
             limited: BTreeSet::new(),
         })
     }
@@ -278,6 +281,18 @@ impl Verdicts {
         self.held.iter().flat_map(|(place, list)| list.iter().map(move |held| (place, held)))
     }
 
+    /// The country prefixes in force.
+    #[must_use]
+    pub fn countries(&self) -> Arc<GeoPrefixes> {
+        Arc::clone(&self.geo)
+    }
+
+    /// The subject limits of rules: rule, limit bit, value, device.
+    #[must_use]
+    pub const fn limits(&self) -> &BTreeSet<(u32, u32, u64, u32)> {
+        &self.limited
+    }
+
     /// How many country prefixes are in force, IPv4 and IPv6.
     #[must_use]
     pub fn geo_prefixes(&self) -> (usize, usize) {
@@ -300,7 +315,7 @@ impl Verdicts {
             let key = LpmKey::new(u32::from(*length), Plain(Address::from_octets(address.to_be_bytes())));
             self.geo6.insert(&key, value(rule), 0).map_err(named("GEO6"))?;
         }
-        let old = std::mem::replace(&mut self.geo, new);
+        let old = std::mem::replace(&mut self.geo, Arc::new(new));
         self.sync_active()?;
         for (address, length) in old.v4.keys().filter(|key| !self.geo.v4.contains_key(key)) {
             let key = LpmKey::new(u32::from(*length), address.to_be());
@@ -448,7 +463,7 @@ fn class(place: &Place) -> u32 {
 }
 
 /// For each access the entry that protects most. Network entries are written into every access.
-fn strongest<'a>(all: impl Iterator<Item = &'a Held>) -> AccessEntries {
+pub fn strongest<'a>(all: impl Iterator<Item = &'a Held>) -> AccessEntries {
     let strength = |e: &Entry| {
         let life = if e.expires == 0 { u64::MAX } else { e.expires };
         (e.rule != 0, e.flags & flag::MONITOR == 0, e.limits == 0, life)
