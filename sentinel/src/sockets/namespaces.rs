@@ -5,10 +5,12 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
-    os::unix::fs::MetadataExt as _,
+    fs::{self, File, OpenOptions},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
+
+use rustix::fs::OFlags;
 
 /// Visits each network namespace of the host once, until `visit` says that it is enough. Gives how many there were.
 pub fn each(mut visit: impl FnMut(&File) -> bool) -> usize {
@@ -18,7 +20,9 @@ pub fn each(mut visit: impl FnMut(&File) -> bool) -> usize {
         if named_inode(&path).is_some_and(|inode| seen.contains(&inode)) {
             continue;
         }
-        let Ok(namespace) = File::open(&path) else { continue };
+        // Without waiting: a mount point in the table may be something else by now.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let Ok(namespace) = OpenOptions::new().read(true).custom_flags(flags).open(&path) else { continue };
         let Ok(inode) = namespace.metadata().map(|meta| meta.ino()) else { continue };
         if seen.insert(inode) && !visit(&namespace) {
             break;

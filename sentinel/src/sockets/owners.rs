@@ -55,6 +55,12 @@ impl Owners {
     }
 }
 
+/// Inode numbers of the sockets that this very process has now.
+#[must_use]
+pub fn own() -> BTreeSet<u64> {
+    sockets(Path::new("/proc/self/fd")).collect()
+}
+
 fn owner(process: &Path) -> Option<Owner> {
     let pid = process.file_name()?.to_str()?.parse().ok()?;
     let running = process::running(pid)?;
@@ -78,10 +84,11 @@ mod tests {
         let link = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
         let inode: u32 =
             link.to_str().unwrap().strip_prefix("socket:[").unwrap().trim_end_matches(']').parse().unwrap();
-        let own = fs::metadata("/proc/self/exe").map(|meta| process::file_id(&meta)).unwrap();
-        let is_own = |owner: Owner| owner.pid == std::process::id() && owner.executable == own && owner.start > 0;
+        let image = fs::metadata("/proc/self/exe").map(|meta| process::file_id(&meta)).unwrap();
+        let is_own = |owner: Owner| owner.pid == std::process::id() && owner.executable == image && owner.start > 0;
         let owners = Owners::read();
         assert!(owners.of(inode).any(is_own));
+        assert!(own().contains(&u64::from(inode)));
         assert_eq!(owners.of(0).count(), 0);
         drop(socket);
         assert!(!Owners::read().of(inode).any(is_own));
