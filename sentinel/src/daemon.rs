@@ -251,7 +251,12 @@ impl Daemon {
                     }
                 }
                 _ = sweep.tick() => self.sweep(),
-                found = self.sockets.next() => self.pipeline.connection(&found.event(), sockets::HOOK),
+                found = self.sockets.next() => {
+                    let pipeline = &mut self.pipeline;
+                    pipeline.connection(&found.event(), sockets::HOOK);
+                    // There may be thousands: the rings have their turn after each.
+                    more = self.rings.drain(|record| pipeline.record(record));
+                }
                 ready = self.rings.ready(), if !more => {
                     ready.context("the event rings cannot be waited for")?;
                     more = true;

@@ -222,4 +222,12 @@ mod tests {
         }
         assert_eq!(conclude(&Facts { any_proven: false, ..good }).0, Enforcement::None);
     }
+
+    #[test]
+    fn sockets_that_stay_open_are_a_reason_while_destinations_are_refused() {
+        let facts = Facts { enforce: true, any_proven: true, socket_destroy: Some("no".into()), ..Facts::default() };
+        assert_eq!(conclude(&facts), (Enforcement::Full, Vec::new()));
+        let (_, reasons) = conclude(&Facts { egress_rules: true, ..facts });
+        assert!(reasons.iter().any(|reason| reason.starts_with("socket_destroy: ")), "{reasons:?}");
+    }
 }
