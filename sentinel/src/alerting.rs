@@ -47,6 +47,7 @@ pub struct Finding {
     /// A built-in reason for an alert.
     pub note: Option<&'static str>,
     hook: &'static str,
+    decided_in: DecidedIn,
     mode: Mode,
 }
 
@@ -64,8 +65,15 @@ impl Finding {
             geo: None,
             note: None,
             hook: common.hook.name,
+            decided_in: if verdict.rule != 0 { DecidedIn::Kernel } else { DecidedIn::User },
             mode: if enforcing { Mode::Enforce } else { Mode::Monitor },
         }
+    }
+
+    /// The same, for what user space decided by the kernel's rules; `hook` says how it was carried out.
+    #[must_use]
+    pub fn decided_in_user(self, hook: &'static str) -> Self {
+        Self { hook, decided_in: DecidedIn::User, ..self }
     }
 
     /// Whether it is worth an alert.
@@ -136,7 +144,6 @@ impl Alerting {
 fn parts(world: &World, finding: Finding, lost_before: u64) -> AlertParts {
     let (effect, decision) = (finding.effect(), finding.decision());
     let exemption = finding.kernel_rule.as_ref().and_then(|rule| rule.exemption.as_ref()).map(exemption);
-    let decided_in = if finding.verdict.rule != 0 { DecidedIn::Kernel } else { DecidedIn::User };
     let rules = hits(&finding);
     AlertParts {
         action: action(finding.input.kind),
@@ -147,7 +154,7 @@ fn parts(world: &World, finding: Finding, lost_before: u64) -> AlertParts {
         message: None,
         mode: if finding.mode == Mode::Enforce { alerts::Mode::Enforce } else { alerts::Mode::Monitor },
         effect,
-        decided_in,
+        decided_in: finding.decided_in,
         hook: finding.hook.to_owned(),
         decision,
         rules,

@@ -3,11 +3,16 @@
 //! Invariant: a class has every entry whose selector matches it, the strongest first; what does not fit is an error that
 //! names the rules, never a rule left out. Not here: how classes come about (`geoip::Classes`) and the kernel's table.
 
-use geoip::{ClassFacts, Classes, CountrySet, Database, TableImage};
+use std::sync::Arc;
+
+use geoip::{ClassFacts, Classes, CountrySet, Coverage, Database, Saying, TableImage};
 use sentinel_common::{
+    address::Address,
     geo::{BLOCKS, ClassRules, EXEMPTIONS},
     verdict::{Entry, flag},
 };
+
+use crate::{input::ip, sockets::verdict::Countries};
 
 /// Which addresses a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +61,11 @@ impl CountryRules {
     ///
     /// The numbers of the rules that meet on one class and are too many for it.
     pub fn of_classes(&self, facts: &[ClassFacts]) -> Result<Vec<ClassRules>, Vec<u32>> {
-        facts
-            .iter()
-            .map(|facts| Ok(ClassRules { exempt: pick(&self.exempt, facts)?, block: pick(&self.block, facts)? }))
-            .collect()
+        facts.iter().map(|facts| self.of_class(facts)).collect()
+    }
+
+    fn of_class(&self, facts: &ClassFacts) -> Result<ClassRules, Vec<u32>> {
+        Ok(ClassRules { exempt: pick(&self.exempt, facts)?, block: pick(&self.block, facts)? })
     }
 }
 
@@ -87,6 +93,33 @@ fn pick<const N: usize>(rules: &[(Selector, Entry)], facts: &ClassFacts) -> Resu
 fn weakness(entry: &Entry) -> (bool, bool, u64, u32) {
     let left = if entry.expires == 0 { 0 } else { u64::MAX - entry.expires };
     (entry.flags & flag::MONITOR != 0, entry.limits != 0, left, entry.rule)
+}
+
+/// Rules about countries with the database that says where an address is: for what is decided in user space.
+#[derive(Debug)]
+pub struct CountryVerdicts {
+    /// The rules.
+    pub rules: CountryRules,
+    /// The database.
+    pub geo: Arc<Database>,
+}
+
+impl Countries for CountryVerdicts {
+    fn rules_on(&self, address: Address) -> ClassRules {
+        if self.rules.is_empty() {
+            return ClassRules::default();
+        }
+        let found = self.geo.lookup(ip(address));
+        let saying = Saying { country: found.country, region: found.region };
+        let special = found.coverage == Coverage::Special;
+        let facts = ClassFacts { special, sayings: vec![saying], lists: 0 };
+        // What is too much for a class is refused when the policy is loaded.
+        self.rules.of_class(&facts).unwrap_or_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
 }
 
 /// The classes of a database, without the addresses: those are in the kernel.
@@ -127,7 +160,6 @@ impl ClassTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use geoip::Saying;
 
     fn facts(country: Option<&str>, special: bool) -> ClassFacts {
         let country = country.map(|code| code.parse().unwrap());
@@ -178,5 +210,27 @@ mod tests {
         let rules = CountryRules { exempt: Vec::new(), block };
         assert_eq!(rules.of_classes(&[facts(Some("IR"), false)]), Err(vec![1, 2, 3, 4]));
         assert!(rules.of_classes(&[facts(Some("FR"), false)]).is_ok());
+    }
+
+    #[test]
+    fn addresses_that_have_no_country_by_nature_meet_no_rule() {
+        let everything =
+            [Selector::In(CountrySet::all()), Selector::Unknown].map(|selector| (selector, entry(1, 0, 0, 0)));
+        let rules = CountryRules { exempt: Vec::new(), block: everything.to_vec() };
+        let verdicts = CountryVerdicts { rules, geo: Arc::new(Database::embedded().unwrap()) };
+        let v4 = |text: &str| Address::from_v4(text.parse::<std::net::Ipv4Addr>().unwrap().into());
+        let v6 = |text: &str| Address::from_octets(text.parse::<std::net::Ipv6Addr>().unwrap().octets());
+        for (address, rule) in [
+            (v4("10.0.0.1"), 0),
+            (v4("127.0.0.1"), 0),
+            (v4("169.254.169.254"), 0),
+            (v6("fd00::1"), 0),
+            (v6("fe80::1"), 0),
+            (v4("8.8.8.8"), 1),
+            (v4("203.0.113.1"), 1),
+            (v6("2001:db8::1"), 1),
+        ] {
+            assert_eq!(verdicts.rules_on(address).block[0].rule, rule, "{address:?}");
+        }
     }
 }

@@ -35,6 +35,7 @@ use crate::{
     problem,
     process::Processes,
     report,
+    sockets::{self, Scope, Sockets, verdict::Rules},
     status::Enforcement,
     world::{Numbers, World},
 };
@@ -64,6 +65,8 @@ pub struct Daemon {
     pub stats: Stats,
     /// Everything between rings and sinks.
     pub pipeline: Pipeline,
+    /// Connections that were there before their rule.
+    pub sockets: Sockets,
     /// The last reload that was refused.
     pub refused_reload: Option<String>,
     flags: Flags,
@@ -205,7 +208,8 @@ impl Daemon {
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
         let processes = Processes::from_proc(Containers::new(cgroups));
         let pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
-        Ok(Self { config, kernel, proofs, stats, pipeline, refused_reload: None, flags, rings, _lock: lock })
+        let sockets = Sockets::probe();
+        Ok(Self { config, kernel, proofs, stats, pipeline, sockets, refused_reload: None, flags, rings, _lock: lock })
     }
 
     /// Fails when less is enforced than `--require` says.
@@ -229,6 +233,7 @@ impl Daemon {
     async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<()> {
         let mut sweep = interval(SWEEP);
         let mut more = true;
+        self.look_at_connections();
         loop {
             tokio::select! {
                 biased;
@@ -246,6 +251,12 @@ impl Daemon {
                     }
                 }
                 _ = sweep.tick() => self.sweep(),
+                found = self.sockets.next() => {
+                    let pipeline = &mut self.pipeline;
+                    pipeline.connection(&found.event(), sockets::HOOK);
+                    // There may be thousands: the rings have their turn after each.
+                    more = self.rings.drain(|record| pipeline.record(record));
+                }
                 ready = self.rings.ready(), if !more => {
                     ready.context("the event rings cannot be waited for")?;
                     more = true;
@@ -257,6 +268,18 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// Looks, on another thread, for connections that the rules of now refuse.
+    fn look_at_connections(&mut self) {
+        let (pipeline, kernel) = (&self.pipeline, &self.kernel);
+        let scope = match Scope::new(&kernel.features.cgroup2, kernel.scope_directory()) {
+            Ok(scope) => scope,
+            Err(error) => return tracing::error!("connections made before are not looked at: the scope: {error}"),
+        };
+        let (verdicts, countries) = (&pipeline.verdicts, pipeline.world.countries.clone());
+        let rules = Rules::new(verdicts.iter(), verdicts.limits(), countries, clock::boot_now());
+        self.sockets.look(rules, scope, self.config.mode == Mode::Enforce);
     }
 
     fn answer(&mut self, request: &Request) -> serde_json::Value {
@@ -317,6 +340,7 @@ impl Daemon {
         let world = policy::apply(&mut pipeline.verdicts, prepared)?;
         self.pipeline.set_world(world);
         self.config = config;
+        self.look_at_connections();
         Ok(())
     }
 
@@ -326,9 +350,9 @@ impl Daemon {
             tracing::debug!("sd_notify: {error}");
         }
         let status = self.status();
-        let Self { config, kernel, stats, pipeline, rings, .. } = self;
+        let Self { config, kernel, stats, pipeline, rings, sockets, .. } = self;
         let Pipeline { alerting, verdicts, .. } = pipeline;
-        drop((kernel, stats, rings, verdicts));
+        drop((sockets, kernel, stats, rings, verdicts));
         let sinks = alerting.sinks.shutdown(FLUSH);
         match status {
             Ok(status) => eprint!("{}", report::summary(&status, &sinks)),

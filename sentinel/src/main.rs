@@ -28,6 +28,7 @@ mod problem;
 mod process;
 mod reach;
 mod report;
+mod sockets;
 mod standing;
 mod status;
 mod world;

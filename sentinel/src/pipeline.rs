@@ -185,6 +185,21 @@ impl Pipeline {
         self.decide(&event.common, event.common.verdict, input, &blocked, geo);
     }
 
+    /// Alerts about a connection that was there before the rule. No event rule sees it: nothing was done now.
+    pub fn connection(&mut self, event: &Network, hook: &'static str) {
+        let parts = if taskless(&event.common) { ActorParts::default() } else { self.actor_parts(&event.common.task) };
+        let geo = self.geo_fact(event);
+        let country = geo.as_ref().and_then(|fact| fact.country.as_deref());
+        let input = input::network(event, country, &parts.actor(), &self.host);
+        let mut finding =
+            Finding::new(&event.common, event.common.verdict, input, self.enforcing).decided_in_user(hook);
+        finding.kernel_rule = self.numbers.rule(event.common.verdict.rule);
+        finding.geo = geo;
+        if finding.matters() {
+            self.alerting.send(&self.world, finding);
+        }
+    }
+
     /// What the country data says of a public destination.
     fn geo_fact(&self, event: &Network) -> Option<GeoFact> {
         if class(event.destination) != Class::Public {

@@ -12,7 +12,7 @@ use sentinel_common::geo::ClassRules;
 
 use crate::{
     config::{Config, Mode, Unknown},
-    countries::{ClassTable, CountryRules},
+    countries::{ClassTable, CountryRules, CountryVerdicts},
     kernel::verdicts::{Place, Verdicts},
     standing::{self, Compiled, Setting},
     world::{CANARY, Numbers, World, event_rule, rule_of},
@@ -83,6 +83,7 @@ pub fn prepare(
         generation,
         event_rules,
         table,
+        countries: Arc::new(CountryVerdicts { rules: compiled.countries.clone(), geo: loaded.geo.clone() }),
         unknown_alerts: standing::has_geo(policies.standing()) && config.unknown == Unknown::Alert,
     };
     Ok(Prepared { world, compiled, classes, image })

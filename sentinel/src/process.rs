@@ -252,6 +252,12 @@ fn read_process(pid: u32, expected: Option<Key>) -> Option<(Process, Key)> {
     Some((process, Key { pid: parent, ticks: u64::MAX }))
 }
 
+/// A process that runs now, as /proc shows it; it has no ancestors here.
+#[must_use]
+pub fn running(pid: u32) -> Option<Process> {
+    read_process(pid, None).map(|(process, _)| process)
+}
+
 /// Whether this very process still lives.
 #[must_use]
 pub fn is_alive(pid: u32, start: u64) -> bool {

@@ -64,6 +64,7 @@ impl Daemon {
             geo: self.geo(),
             sinks: serde_json::to_value(self.pipeline.alerting.sinks.status())?,
             gaps: Vec::new(),
+            sockets: self.sockets.tally.clone(),
             entries: self.pipeline.verdicts.iter().count(),
             processes: self.pipeline.processes.len(),
             alerts: self.pipeline.alerting.sent,
@@ -115,6 +116,7 @@ impl Daemon {
             exec_rules: reach.execs,
             scoped: self.kernel.scoped(),
             forwards: self.kernel.features.forwards,
+            socket_destroy: self.sockets.unavailable.clone(),
         }
     }
 
@@ -273,6 +275,16 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
         writeln!(out, "{kind:<22} {seen:>12} {delivered:>12} {suppressed:>12} {lost:>8}")?;
     }
     writeln!(out, "alerts       {}   block entries {}   processes {}", s.alerts, s.entries, s.processes)?;
+    let connections = &s.sockets;
+    writeln!(
+        out,
+        "connections  {} from before their rule looked at: {} destroyed, {} would be, {} undecided, {} failed",
+        connections.looked_at,
+        connections.destroyed,
+        connections.would_destroy,
+        connections.undecided + connections.no_cgroup,
+        connections.failed
+    )?;
     if let Some(refused) = &s.refused_reload {
         writeln!(out, "reload refused: {refused}")?;
     }

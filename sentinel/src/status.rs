@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sockets::Tally;
+
 /// How much is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -131,6 +133,8 @@ pub struct Status {
     pub sinks: serde_json::Value,
     /// Times without enforcement.
     pub gaps: Vec<String>,
+    /// Connections that were there before their rule.
+    pub sockets: Tally,
     /// Block entries in force.
     pub entries: usize,
     /// Processes in the table.
@@ -163,6 +167,8 @@ pub struct Facts {
     pub scoped: bool,
     /// Whether this host forwards packets.
     pub forwards: bool,
+    /// Why sockets cannot be destroyed, if they cannot.
+    pub socket_destroy: Option<String>,
 }
 
 /// Draws the conclusion.
@@ -179,6 +185,10 @@ pub fn conclude(facts: &Facts) -> (Enforcement, Vec<String>) {
         reasons.push("af_packet: packet sockets, AF_XDP, tun devices and tunnels can send past every hook".to_owned());
         if facts.forwards {
             reasons.push("forwarding: packets that this host forwards pass no hook".to_owned());
+        }
+        if let Some(why) = &facts.socket_destroy {
+            reasons
+                .push(format!("socket_destroy: open connections cannot be ended, only their packets refused: {why}"));
         }
         if facts.scoped {
             reasons.push("kernel_replies: replies from kernel sockets belong to no scope".to_owned());
@@ -213,5 +223,13 @@ mod tests {
             assert_eq!(conclude(&bad).0, Enforcement::Partial);
         }
         assert_eq!(conclude(&Facts { any_proven: false, ..good }).0, Enforcement::None);
+    }
+
+    #[test]
+    fn sockets_that_stay_open_are_a_reason_while_destinations_are_refused() {
+        let facts = Facts { enforce: true, any_proven: true, socket_destroy: Some("no".into()), ..Facts::default() };
+        assert_eq!(conclude(&facts), (Enforcement::Full, Vec::new()));
+        let (_, reasons) = conclude(&Facts { egress_rules: true, ..facts });
+        assert!(reasons.iter().any(|reason| reason.starts_with("socket_destroy: ")), "{reasons:?}");
     }
 }

@@ -8,7 +8,10 @@ use std::{collections::HashMap, sync::Arc};
 use geoip::Database;
 use rules::{Policies, RuleInfo, Severity, StandingEntry, StandingValue, Technique};
 
-use crate::{config::Mode, countries::ClassTable};
+use crate::{
+    config::Mode,
+    countries::{ClassTable, CountryVerdicts},
+};
 
 /// The number of canary entries; never given to a rule.
 pub const CANARY: u32 = u32::MAX;
@@ -98,6 +101,8 @@ pub struct World {
     pub geo: Arc<Database>,
     /// The classes of that data, once a rule has been about countries.
     pub table: Option<Arc<ClassTable>>,
+    /// Rules about countries.
+    pub countries: Arc<CountryVerdicts>,
     /// Generation of verdict entries.
     pub generation: u32,
     /// Numbers of the event rules, by their index.

@@ -261,6 +261,12 @@ impl Verdicts {
         self.held.iter().flat_map(|(place, list)| list.iter().map(move |held| (place, held)))
     }
 
+    /// The subject limits of rules: rule, limit bit, value, device.
+    #[must_use]
+    pub const fn limits(&self) -> &BTreeSet<(u32, u32, u64, u32)> {
+        &self.limited
+    }
+
     /// What the policy says of each class of addresses; empty where no rule is about countries.
     #[must_use]
     pub fn classes(&self) -> &[ClassRules] {
@@ -430,7 +436,7 @@ fn class(place: &Place) -> u32 {
 }
 
 /// For each access the entry that protects most. Network entries are written into every access.
-fn strongest<'a>(all: impl Iterator<Item = &'a Held>) -> AccessEntries {
+pub fn strongest<'a>(all: impl Iterator<Item = &'a Held>) -> AccessEntries {
     let strength = |e: &Entry| {
         let life = if e.expires == 0 { u64::MAX } else { e.expires };
         (e.rule != 0, e.flags & flag::MONITOR == 0, e.limits == 0, life)

@@ -18,6 +18,7 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   connect ADDR:PORT            TCP connect, closed again; waits at most 5 s (errno 115 then)
   keep ADDR:PORT               the same, kept open for `send`
   udp-connect ADDR:PORT        UDP connect, kept open for `send`
+  raw-connect ADDR             connect of a raw UDP socket, kept open for `send`
   sendto ADDR:PORT             UDP sendto without connect
   sendmsg, sendmmsg ADDR:PORT  the same through the other calls
   unspec ADDR:PORT             UDP sendto whose address says AF_UNSPEC (v4)

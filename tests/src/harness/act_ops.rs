@@ -32,12 +32,13 @@ pub fn perform(words: &[&str], kept: &mut Kept) -> Result<i32> {
         ["connect", to] => tcp_connect(address(to)?).map(drop),
         ["keep", to] => tcp_connect(address(to)?).map(|socket| kept.socket = Some(socket)),
         ["udp-connect", to] => udp_connect(address(to)?).map(|socket| kept.socket = Some(socket)),
+        ["raw-connect", to] => raw_connect(ip(to)?).map(|socket| kept.socket = Some(socket)),
         ["sendto", to] => send_to(address(to)?, libc::SOCK_DGRAM, 0),
         ["fastopen", to] => send_to(address(to)?, libc::SOCK_STREAM, libc::MSG_FASTOPEN),
         ["unspec", to] => send_unspec(address(to)?),
         ["sendmsg", to] => send_message(address(to)?, false),
         ["sendmmsg", to] => send_message(address(to)?, true),
-        ["ping", to] => ping(to.parse().with_context(|| format!("`{to}` is no address"))?),
+        ["ping", to] => ping(ip(to)?),
         ["packet-socket"] => {
             sys::socket(libc::AF_PACKET, libc::SOCK_RAW, i32::from(u16::to_be(libc::ETH_P_ALL as u16))).map(drop)
         }
@@ -67,6 +68,10 @@ fn address(text: &str) -> Result<SocketAddr> {
     text.parse().with_context(|| format!("`{text}` is not ADDRESS:PORT"))
 }
 
+fn ip(text: &str) -> Result<IpAddr> {
+    text.parse().with_context(|| format!("`{text}` is no address"))
+}
+
 fn connect(socket: &OwnedFd, to: &Address) -> io::Result<()> {
     // SAFETY: `to` gives a pointer and its length, both valid while it lives.
     check(unsafe { libc::connect(socket.as_raw_fd(), to.as_ptr(), to.size()) })?;
@@ -86,6 +91,14 @@ fn tcp_connect(to: SocketAddr) -> io::Result<OwnedFd> {
 fn udp_connect(to: SocketAddr) -> io::Result<OwnedFd> {
     let to = Address::new(to);
     let socket = sys::socket(to.family(), libc::SOCK_DGRAM, 0)?;
+    connect(&socket, &to)?;
+    Ok(socket)
+}
+
+fn raw_connect(to: IpAddr) -> io::Result<OwnedFd> {
+    let to = Address::new(SocketAddr::new(to, 0));
+    // A byte of UDP is no datagram: whoever gets it drops it without an answer.
+    let socket = sys::socket(to.family(), libc::SOCK_RAW, libc::IPPROTO_UDP)?;
     connect(&socket, &to)?;
     Ok(socket)
 }

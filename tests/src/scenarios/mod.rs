@@ -18,6 +18,7 @@ mod events_files;
 mod events_network;
 mod events_own;
 mod events_reload;
+mod existing_connections;
 mod leftovers;
 mod selftest;
 
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(enforce_standing_refused::all());
     all.extend(enforce_standing_reload::all());
     all.extend(enforce_egress::all());
+    all.extend(existing_connections::all());
     all.extend(demo::all());
     all.extend(bench::all());
     all
