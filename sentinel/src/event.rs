@@ -66,6 +66,8 @@ pub enum Event {
     Open(Open),
     /// A connect, send or packet.
     Network(Network),
+    /// A DNS answer.
+    Answer(Answer),
 }
 
 /// A new image.
@@ -123,6 +125,17 @@ pub struct Network {
     pub socket_type: u16,
 }
 
+/// A DNS answer as it came in: hostile bytes, for [`crate::names`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Common part.
+    pub common: Common,
+    /// The first bytes of the message.
+    pub message: Vec<u8>,
+    /// Whether the message is longer than that.
+    pub cut: bool,
+}
+
 /// Decodes one record.
 ///
 /// # Errors
@@ -147,6 +160,7 @@ pub fn decode(record: &[u8]) -> Result<Event, Malformed> {
         kind::EXEC => reader.exec(common).map(Event::Exec),
         kind::OPEN => reader.open(common),
         kind::CONNECT | kind::SEND | kind::PACKET => reader.network(common),
+        kind::ANSWER => reader.answer(common),
         _ => Err(reader.malformed("unknown kind")),
     }
 }
@@ -239,6 +253,12 @@ impl Reader<'_> {
         let (given, destination) = (Address::from_octets(self.array()?), Address::from_octets(self.array()?));
         let (port, _family, socket_type, protocol) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
         Ok(Event::Network(Network { common, kind: self.kind, given, destination, port, protocol, socket_type }))
+    }
+
+    fn answer(&mut self, common: Common) -> Result<Event, Malformed> {
+        let (length, _pad, whole) = (self.u16()?, self.u16()?, self.u32()?);
+        let message = self.bytes(length)?;
+        Ok(Event::Answer(Answer { common, message, cut: whole > u32::from(length) }))
     }
 }
 

@@ -24,8 +24,8 @@ use crate::{
     task, verdict,
 };
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+pub(super) const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
 const SCTP: u8 = 132;
 
 /// `BPF_CGROUP_INET_EGRESS`, since 4.10: data starts at the network header.
@@ -89,7 +89,7 @@ fn note(skb: *mut __sk_buff) -> *mut Note {
 
 /// Bytes of a packet from an offset; `None` if there are not so many.
 #[inline(always)]
-fn load<T: Copy + Default>(skb: *mut __sk_buff, offset: u32) -> Option<T> {
+pub(super) fn load<T: Copy + Default>(skb: *mut __sk_buff, offset: u32) -> Option<T> {
     let mut value = T::default();
     // SAFETY: the helper writes the value's bytes or fails.
     let failed = unsafe { bpf_skb_load_bytes(skb.cast(), offset, (&raw mut value).cast(), size_of::<T>() as u32) };
