@@ -19,6 +19,7 @@ mod events_network;
 mod events_own;
 mod events_reload;
 mod leftovers;
+mod names;
 mod selftest;
 
 use crate::harness::scenario::Scenario;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(events_reload::all());
     all.extend(bad_input::all());
     all.extend(leftovers::all());
+    all.extend(names::all());
     all.extend(enforce_events::all());
     all.extend(enforce_events_scopes::all());
     all.extend(enforce_standing::all());
