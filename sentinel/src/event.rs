@@ -354,6 +354,24 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_is_longer_than_its_copy_is_cut() {
+        let size = size_of::<wire::Answer>();
+        let mut record = open_record(b"")[..size_of::<wire::Header>()].to_vec();
+        record[8..12].copy_from_slice(&(size as u32 + 3).to_ne_bytes());
+        record[12..14].copy_from_slice(&kind::ANSWER.to_ne_bytes());
+        record.extend([3_u16, 0].iter().flat_map(|half| half.to_ne_bytes()));
+        record.extend(4_u32.to_ne_bytes());
+        record.extend(b"dns");
+        assert_eq!(record.len(), size + 3);
+        let Event::Answer(answer) = decode(&record).unwrap() else { panic!("not an answer") };
+        assert_eq!((answer.message.as_slice(), answer.cut), (b"dns".as_slice(), true));
+        record[size - 4..size].copy_from_slice(&3_u32.to_ne_bytes());
+        assert!(matches!(decode(&record), Ok(Event::Answer(answer)) if !answer.cut));
+        record[size - 8] = 4;
+        assert_eq!(decode(&record).unwrap_err().what, "shorter than its parts");
+    }
+
+    #[test]
     fn lying_lengths_are_errors() {
         let mut record = open_record(b"/x");
         let at = std::mem::offset_of!(wire::Open, path);

@@ -47,7 +47,7 @@ impl Rings {
         let events_ready = watch(events.as_raw_fd(), "EVENTS")?;
         let refusals_ready = watch(refusals.as_raw_fd(), "REFUSALS")?;
         let answers_ready = watch(answers.as_raw_fd(), "ANSWERS")?;
-        let answers = Answers { ring: answers, held: None };
+        let answers = Answers { ring: answers, held: None, left: 0 };
         Ok(Self { events, refusals, answers, events_ready, refusals_ready, answers_ready })
     }
 
@@ -68,13 +68,14 @@ impl Rings {
     /// Hands on what is there, at most a batch of each ring; false when there was nothing.
     ///
     /// Refusals go first, so that a flood of events cannot keep them waiting; but each after the earlier events in the
-    /// other ring, so that the fork and exec that made its process come before it. A DNS answer comes before what
-    /// happened after it.
+    /// other ring, so that the fork and exec that made its process come before it. DNS answers come before what happened
+    /// after them; at most a batch of them, so that a flood of answers cannot keep events waiting either.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+        self.answers.left = BATCH;
         let refusals = (0..BATCH).take_while(|_| self.next_refusal(&mut take)).count();
         for count in 0..BATCH {
             let Some(event) = self.events.next() else {
-                return refusals + count + self.answers.until(u64::MAX, &mut take) > 0;
+                return refusals + count + self.answers.until(u64::MAX, &mut take) > 0 || self.answers.left == 0;
             };
             self.answers.until(time_of(&event), &mut take);
             take(&event);
@@ -105,22 +106,26 @@ struct Answers {
     ring: RingBuf<MapData>,
     /// Read, and too late for the last time asked for.
     held: Option<Box<[u8]>>,
+    /// How many may still be handed on.
+    left: usize,
 }
 
 impl Answers {
-    /// Hands on the answers until `time`, at most a batch; how many.
+    /// Hands on the answers until `time`; how many.
     fn until(&mut self, time: u64, take: &mut impl FnMut(&[u8])) -> usize {
-        for count in 0..BATCH {
+        let before = self.left;
+        while self.left > 0 {
             let Some(answer) = self.held.take().or_else(|| self.ring.next().map(|bytes| Box::from(&*bytes))) else {
-                return count;
+                break;
             };
             if time_of(&answer) > time {
                 self.held = Some(answer);
-                return count;
+                break;
             }
+            self.left -= 1;
             take(&answer);
         }
-        BATCH
+        before - self.left
     }
 }
 
