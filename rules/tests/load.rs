@@ -143,6 +143,23 @@ fn a_rule_that_can_never_fire_is_noticed() {
 }
 
 #[test]
+fn only_alert_may_depend_on_the_name_of_a_destination() {
+    let policy = |verb: &str| {
+        format!(
+            "package sentinel.a\n\nnamed if input.destination.domain == \"a.example\"\n\n{verb} contains \"x\" if named\n"
+        )
+    };
+    for verb in ["deny", "allow"] {
+        let policies = load(&policy(verb));
+        let [notice] = policies.notices() else { panic!("{:?}", policies.notices()) };
+        assert!(notice.line == 5 && notice.message.contains("input.destination.domain"), "{notice:?}");
+    }
+    assert!(load(&policy("alert")).notices().is_empty());
+    let other = load("package sentinel.a\ndeny contains \"x\" if input.destination.ip == \"192.0.2.1\"\n");
+    assert!(other.notices().is_empty(), "{:?}", other.notices());
+}
+
+#[test]
 fn literal_members_are_checked_at_load() {
     let member = |text: &str| format!("package sentinel.a\n\ndeny contains {text} if true\n");
     refused(&member(r#"{"msg": "x", "scope": "host"}"#), 3, "not something to block");

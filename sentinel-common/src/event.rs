@@ -25,8 +25,10 @@ pub mod kind {
     pub const SEND: u16 = 21;
     /// A packet on its way out that met a verdict ([`super::Network`]).
     pub const PACKET: u16 = 22;
+    /// A DNS answer on its way in ([`super::Answer`]). Has a ring of its own.
+    pub const ANSWER: u16 = 30;
     /// One more than the highest kind: size of the counter array.
-    pub const COUNT: u32 = 23;
+    pub const COUNT: u32 = 31;
 }
 
 /// Flags in [`Header::flags`].
@@ -53,6 +55,8 @@ pub mod flag {
 pub const ARGS: usize = 2048;
 /// Most bytes of a path in a record; the kernel's own PATH_MAX.
 pub const PATH: usize = 4096;
+/// Most bytes of a DNS message in a record.
+pub const MESSAGE: usize = 1500;
 
 /// The acting process.
 #[repr(C)]
@@ -206,6 +210,20 @@ pub struct Network {
     pub pad: [u8; 7],
 }
 
+/// A DNS answer on its way in; then its first bytes. Of the task nothing is known.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Common part.
+    pub header: Header,
+    /// Bytes of the message that are here.
+    pub message: u16,
+    /// Always zero.
+    pub pad: u16,
+    /// Bytes that the message has; more than `message`: it is cut.
+    pub whole: u32,
+}
+
 const _: () = {
     assert!(size_of::<Task>() == 80);
     assert!(size_of::<Verdict>() == 24);
@@ -214,4 +232,5 @@ const _: () = {
     assert!(size_of::<Exec>() == 160);
     assert!(size_of::<Open>() == 168);
     assert!(size_of::<Network>() == 176);
+    assert!(size_of::<Answer>() == 136);
 };

@@ -41,8 +41,10 @@ pub mod hook {
     pub const SCHED_EXIT: u32 = 11;
     /// `tracepoint/syscalls/sys_exit_open*`: opens are reported here where LSM programs are refused.
     pub const SYS_EXIT_OPEN: u32 = 12;
+    /// `cgroup_skb/ingress`: DNS answers on their way in.
+    pub const INGRESS: u32 = 13;
     /// How many hooks there are.
-    pub const COUNT: u32 = 13;
+    pub const COUNT: u32 = 14;
 }
 
 /// Identity of a file: device and inode number as the kernel has them.

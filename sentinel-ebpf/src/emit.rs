@@ -4,14 +4,14 @@
 
 use aya_ebpf::helpers::{bpf_ktime_get_boot_ns, generated::bpf_ringbuf_output};
 use sentinel_common::{
-    event::{Header, Task, flag},
+    event::{Header, Task, flag, kind as kinds},
     stats::{HookStats, KindStats},
     verdict::{Entry, flag as entry_flag, origin},
 };
 
 use crate::{
     atomic,
-    maps::{EVENTS, HOOK_STATS, KIND_STATS, REFUSALS},
+    maps::{ANSWERS, EVENTS, HOOK_STATS, KIND_STATS, REFUSALS},
     scratch::Builder,
     task, verdict,
 };
@@ -104,12 +104,18 @@ pub(crate) fn no_scratch(kind: u16) {
     }
 }
 
-/// Sends a record; one that met a verdict goes through its own ring.
+/// Sends a record; those that met a verdict have a ring of their own, and so have DNS answers.
 #[inline(always)]
 pub(crate) fn send(kind: u16, rule: u32, record: *const u8, length: usize) {
     let Some(stats) = kind_stats(kind) else { return };
     count(&mut stats.seen);
-    let ring = if rule == 0 { (&raw const EVENTS).cast_mut().cast() } else { (&raw const REFUSALS).cast_mut().cast() };
+    let ring = if kind == kinds::ANSWER {
+        (&raw const ANSWERS).cast_mut().cast()
+    } else if rule == 0 {
+        (&raw const EVENTS).cast_mut().cast()
+    } else {
+        (&raw const REFUSALS).cast_mut().cast()
+    };
     // SAFETY: the record is `length` bytes inside a stack value or our scratch buffer.
     let result = unsafe { bpf_ringbuf_output(ring, record.cast_mut().cast(), length as u64, 0) };
     if result == 0 { count(&mut stats.submitted) } else { count(&mut stats.ring_full) }

@@ -54,6 +54,10 @@ pub(crate) static EVENTS: RingBuf<[u8; 0], { 8 << 20 }> = RingBuf::new();
 #[btf_map]
 pub(crate) static REFUSALS: RingBuf<[u8; 0], { 1 << 20 }> = RingBuf::new();
 
+/// DNS answers: a flood of them cannot push events out.
+#[btf_map]
+pub(crate) static ANSWERS: RingBuf<[u8; 0], { 256 << 10 }> = RingBuf::new();
+
 /// Counters by hook.
 #[btf_map]
 pub(crate) static HOOK_STATS: PerCpuArray<HookStats, { hook::COUNT as usize }> = PerCpuArray::new();

@@ -7,8 +7,8 @@ use sentinel_common::address::Address;
 
 use crate::socket::{AF_INET, AF_INET6, Destination};
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
 const SCTP: u8 = 132;
 
 /// Where an IPv4 header has its protocol and its destination.
@@ -86,7 +86,7 @@ fn with_port(address: Address, family: u16, protocol: u8, port: [u8; 2]) -> Dest
 
 /// Bytes of a packet from an offset; `None` if there are not so many.
 #[inline(always)]
-fn load<T: Copy + Default>(skb: *mut __sk_buff, offset: u32) -> Option<T> {
+pub(crate) fn load<T: Copy + Default>(skb: *mut __sk_buff, offset: u32) -> Option<T> {
     let mut value = T::default();
     // SAFETY: the helper writes the value's bytes or fails.
     let failed = unsafe { bpf_skb_load_bytes(skb.cast(), offset, (&raw mut value).cast(), size_of::<T>() as u32) };

@@ -7,10 +7,13 @@
 //! A record is built around [`MIDDLE`]: paths are found leaf first and are put in front of what is
 //! there; arguments and file names go behind.
 
-use core::ffi::c_void;
+use core::{arch::asm, ffi::c_void};
 
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
-use sentinel_common::verdict::PathKey;
+use aya_ebpf::{
+    bindings::__sk_buff,
+    helpers::generated::{bpf_probe_read_kernel, bpf_skb_load_bytes},
+};
+use sentinel_common::{event::MESSAGE, verdict::PathKey};
 
 use crate::{atomic, maps::SCRATCH};
 
@@ -68,6 +71,38 @@ pub(crate) fn at(scratch: *mut Scratch, offset: usize) -> *mut u8 {
     unsafe { (&raw mut (*scratch).bytes).cast::<u8>().add(offset & MASK) }
 }
 
+/// A number of bytes of which the verifier knows, on every kernel, that it is neither zero nor larger than the room.
+#[derive(Clone, Copy)]
+pub(crate) struct PacketBytes(u64);
+
+impl PacketBytes {
+    /// At most [`MESSAGE`] of so many bytes; `None` if there are fewer than `least`.
+    ///
+    /// The assembly hides from the compiler that the mask changes nothing, or it would take the mask out; the mask and
+    /// the comparison are what the verifier of 6.1 understands.
+    #[inline(always)]
+    pub(crate) fn of(available: u32, least: u64) -> Option<Self> {
+        let mut bytes = u64::from(available);
+        if bytes > MESSAGE as u64 {
+            bytes = MESSAGE as u64;
+        }
+        // SAFETY: copies a register to itself.
+        unsafe { asm!("{0} = {0}", inout(reg) bytes) };
+        bytes &= PACKET_MASK;
+        if bytes < least { None } else { Some(Self(bytes)) }
+    }
+
+    /// The number.
+    #[inline(always)]
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// Covers [`MESSAGE`].
+const PACKET_MASK: u64 = 0x7ff;
+const _: () = assert!(MESSAGE as u64 <= PACKET_MASK && PACKET_MASK < 4096);
+
 impl Builder {
     /// Takes a free buffer; `None` when all are in use.
     #[inline(always)]
@@ -90,6 +125,15 @@ impl Builder {
     #[inline(always)]
     pub(crate) fn scratch(&self) -> *mut Scratch {
         self.scratch
+    }
+
+    /// Puts `length` bytes of a packet behind the record; false if the packet has not so many.
+    #[inline(always)]
+    pub(crate) fn append_packet(&mut self, skb: *mut __sk_buff, offset: u32, length: PacketBytes) -> bool {
+        // SAFETY: `at` stays inside the buffer, with more room behind it than a length can have.
+        let failed = unsafe { bpf_skb_load_bytes(skb.cast(), offset, self.at(self.end).cast(), length.0 as u32) };
+        self.end = self.end.wrapping_add(length.0 as usize);
+        failed == 0
     }
 
     /// Gives the buffer back.

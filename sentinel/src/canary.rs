@@ -9,6 +9,7 @@ use std::{
     os::{fd::AsRawFd as _, unix::process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -63,7 +64,11 @@ pub fn prove(
     let mut trial = Trial { verdicts, stats, file: file.clone(), enforce, child: Canary::start(kernel)? };
     let mut results = vec![None; kernel.hooks.len()];
     // Exec ends the child, and its end is what the process hooks show.
-    let order = |hook: &Hook| if hook.id == hook::BPRM_CHECK { 1 } else { u8::from(!hook.refuses) * 2 };
+    let order = |hook: &Hook| match hook.id {
+        hook::INGRESS => 0,
+        hook::BPRM_CHECK => 1,
+        _ => u8::from(!hook.refuses) * 2,
+    };
     for round in 0..=2 {
         if round == 2 {
             trial.child.finish();
@@ -86,6 +91,9 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn of(&mut self, hook: &Hook) -> Result<Proof> {
+        if hook.id == hook::INGRESS {
+            self.child.ask(&format!("receive {}", SocketAddr::from((LOOPBACK, PORT + hook.id as u16))))?;
+        }
         if !hook.refuses {
             // The child's start, the files that this opened, and its end went through these.
             let runs = self.stats.hook(hook.id)?.runs;
@@ -270,9 +278,25 @@ fn attempt(request: &str, image: &str) -> std::io::Result<()> {
                 if to.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
             UdpSocket::bind(any)?.send_to(b"", to).map(drop)
         }
+        "receive" => receive(address()?),
         "exec" => Err(Command::new(format!("/proc/self/fd/{image}")).exec()),
         _ => Ok(()),
     }
+}
+
+/// Receives a datagram that says it comes from port 53, and no DNS message. A raw socket sends it: port 53 itself may be
+/// taken, and its owner is not to notice.
+fn receive(at: SocketAddr) -> std::io::Result<()> {
+    use rustix::net::{AddressFamily, SendFlags, SocketType, ipproto, sendto, socket};
+    let socket_of_ours = UdpSocket::bind(at)?;
+    socket_of_ours.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let mut datagram = [0; 20];
+    datagram[1] = 53;
+    datagram[2..4].copy_from_slice(&at.port().to_be_bytes());
+    datagram[5] = datagram.len() as u8; // no checksum
+    let raw = socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::UDP))?;
+    sendto(&raw, &datagram, SendFlags::empty(), &at)?;
+    socket_of_ours.recv(&mut [0; 32]).map(drop)
 }
 
 #[cfg(test)]

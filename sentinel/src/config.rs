@@ -120,6 +120,8 @@ struct Document {
     require: Option<Require>,
     #[serde(default)]
     geo: GeoSection,
+    #[serde(default)]
+    egress: EgressSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -127,6 +129,18 @@ struct Document {
 struct GeoSection {
     #[serde(default)]
     unknown: Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct EgressSection {
+    dns_names: bool,
+}
+
+impl Default for EgressSection {
+    fn default() -> Self {
+        Self { dns_names: true }
+    }
 }
 
 /// Settings in force.
@@ -152,6 +166,8 @@ pub struct Config {
     pub require: Option<Require>,
     /// Unknown countries.
     pub unknown: Unknown,
+    /// Whether destinations are named from DNS answers.
+    pub dns_names: bool,
 }
 
 impl Config {
@@ -178,6 +194,7 @@ impl Config {
             scope: scope(flags, file.scope.as_deref(), mode)?,
             require: flags.require.or(file.require),
             unknown: file.geo.unknown,
+            dns_names: file.egress.dns_names,
         })
     }
 }
@@ -241,11 +258,16 @@ mod tests {
     fn every_key_and_the_default() {
         let config = load(
             "policy = [\"/p\"]\ndata = [\"/d\"]\ngeoip = \"/g\"\nmode = \"enforce\"\nalerts = [\"file:/a\"]\nformat = \
-             \"ecs\"\nstate-dir = \"/s\"\nrun-dir = \"/r\"\nscope = \"host\"\nrequire = \"partial\"\n[geo]\nunknown = \"deny\"\n",
+             \"ecs\"\nstate-dir = \"/s\"\nrun-dir = \"/r\"\nscope = \"host\"\nrequire = \"partial\"\n[geo]\nunknown = \"deny\"\n\
+             [egress]\ndns_names = false\n",
         )
         .unwrap();
         assert_eq!((config.mode, config.scope, config.unknown), (Mode::Enforce, Scope::Host, Unknown::Deny));
+        assert!(!config.dns_names);
+        let config = load("[egress]\n").unwrap();
+        assert!(config.dns_names);
         let config = load("").unwrap();
+        assert!(config.dns_names);
         assert_eq!((config.mode, config.alerts, config.unknown), (Mode::Monitor, vec![Sink::Stdout], Unknown::Alert));
     }
 

@@ -167,7 +167,8 @@ impl Engaged {
     fn try_with(config: &Config, loaded: &Loaded, without_lsm: Option<String>) -> Result<Self> {
         let enforce = config.mode == Mode::Enforce;
         let btf = std::env::var_os(BTF_VARIABLE).map_or_else(|| VMLINUX.into(), Into::into);
-        let mut kernel = Kernel::load(&Options { enforce, scope: config.scope.clone(), without_lsm, btf })?;
+        let (scope, dns_names) = (config.scope.clone(), config.dns_names);
+        let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, dns_names, btf })?;
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
@@ -329,9 +330,11 @@ impl Daemon {
 
     fn try_reload(&mut self) -> Result<()> {
         let config = Config::load(&self.flags)?;
-        let fixed = |c: &Config| (c.mode, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone());
+        let fixed = |c: &Config| {
+            (c.mode, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone(), c.dns_names)
+        };
         if fixed(&config) != fixed(&self.config) {
-            bail!("mode, scope, directories and sinks change only by a restart");
+            bail!("mode, scope, directories, sinks and dns_names change only by a restart");
         }
         let loaded = policy::load(&config)?;
         let root = self.kernel.features.cgroup2.clone();

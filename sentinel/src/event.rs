@@ -66,6 +66,8 @@ pub enum Event {
     Open(Open),
     /// A connect, send or packet.
     Network(Network),
+    /// A DNS answer.
+    Answer(Answer),
 }
 
 /// A new image.
@@ -123,6 +125,17 @@ pub struct Network {
     pub socket_type: u16,
 }
 
+/// A DNS answer as it came in: hostile bytes, for [`crate::names`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Common part.
+    pub common: Common,
+    /// The first bytes of the message.
+    pub message: Vec<u8>,
+    /// Whether the message is longer than that.
+    pub cut: bool,
+}
+
 /// Decodes one record.
 ///
 /// # Errors
@@ -147,6 +160,7 @@ pub fn decode(record: &[u8]) -> Result<Event, Malformed> {
         kind::EXEC => reader.exec(common).map(Event::Exec),
         kind::OPEN => reader.open(common),
         kind::CONNECT | kind::SEND | kind::PACKET => reader.network(common),
+        kind::ANSWER => reader.answer(common),
         _ => Err(reader.malformed("unknown kind")),
     }
 }
@@ -240,6 +254,12 @@ impl Reader<'_> {
         let (port, _family, socket_type, protocol) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
         Ok(Event::Network(Network { common, kind: self.kind, given, destination, port, protocol, socket_type }))
     }
+
+    fn answer(&mut self, common: Common) -> Result<Event, Malformed> {
+        let (length, _pad, whole) = (self.u16()?, self.u16()?, self.u32()?);
+        let message = self.bytes(length)?;
+        Ok(Event::Answer(Answer { common, message, cut: whole > u32::from(length) }))
+    }
 }
 
 /// What stands before the end of a path that was too long to be whole: it is then no absolute path, so that no rule and
@@ -331,6 +351,24 @@ mod tests {
         for end in 0..record.len() {
             assert!(decode(&record[..end]).is_err(), "{end}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_longer_than_its_copy_is_cut() {
+        let size = size_of::<wire::Answer>();
+        let mut record = open_record(b"")[..size_of::<wire::Header>()].to_vec();
+        record[8..12].copy_from_slice(&(size as u32 + 3).to_ne_bytes());
+        record[12..14].copy_from_slice(&kind::ANSWER.to_ne_bytes());
+        record.extend([3_u16, 0].iter().flat_map(|half| half.to_ne_bytes()));
+        record.extend(4_u32.to_ne_bytes());
+        record.extend(b"dns");
+        assert_eq!(record.len(), size + 3);
+        let Event::Answer(answer) = decode(&record).unwrap() else { panic!("not an answer") };
+        assert_eq!((answer.message.as_slice(), answer.cut), (b"dns".as_slice(), true));
+        record[size - 4..size].copy_from_slice(&3_u32.to_ne_bytes());
+        assert!(matches!(decode(&record), Ok(Event::Answer(answer)) if !answer.cut));
+        record[size - 8] = 4;
+        assert_eq!(decode(&record).unwrap_err().what, "shorter than its parts");
     }
 
     #[test]

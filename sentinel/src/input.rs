@@ -236,9 +236,18 @@ pub fn open(event: &Open, actor: &Actor, host: &Host) -> Input {
     Input { value: object.build(), kind: Kind::Open }
 }
 
-/// A connect, send or packet, with the country of its destination.
+/// What is known of a destination beside its address.
+#[derive(Debug, Default)]
+pub struct Known<'a> {
+    /// Country.
+    pub country: Option<&'a str>,
+    /// Name in a DNS answer; advisory.
+    pub domain: Option<&'a str>,
+}
+
+/// A connect, send or packet.
 #[must_use]
-pub fn network(event: &Network, country: Option<&str>, actor: &Actor, host: &Host) -> Input {
+pub fn network(event: &Network, known: &Known, actor: &Actor, host: &Host) -> Input {
     let kind = match event.kind {
         kind::CONNECT => Kind::Connect,
         kind::SEND => Kind::Send,
@@ -253,7 +262,8 @@ pub fn network(event: &Network, country: Option<&str>, actor: &Actor, host: &Hos
     if event.port != 0 {
         destination.set("port", u64::from(event.port));
     }
-    if let Some(country) = country {
+    destination.set_some("domain", known.domain.map(text));
+    if let Some(country) = known.country {
         let mut geo = Object::new();
         geo.set("country_iso_code", text(country));
         destination.set_object("geo", geo);

@@ -22,6 +22,7 @@ mod guard;
 mod input;
 #[expect(unsafe_code, reason = "map keys as plain memory, ring descriptors, handles of cgroups")]
 mod kernel;
+mod names;
 mod pipeline;
 mod policy;
 mod problem;

@@ -21,9 +21,10 @@ use sentinel_common::{
 use crate::{
     alerting::{Alerting, Finding, GeoFact},
     entry::{self, Blocked},
-    event::{self, Common, Event, Exec, Network, Open, taskless},
+    event::{self, Answer, Common, Event, Exec, Network, Open, taskless},
     input::{self, Actor, Host, Input},
     kernel::verdicts::Verdicts,
+    names::Names,
     process::{Image, Process, Processes, split_args},
     standing::UNKNOWN_RULE,
     world::{Numbers, World},
@@ -59,6 +60,8 @@ pub struct Pipeline {
     pub verdicts: Verdicts,
     /// Where alerts go.
     pub alerting: Alerting,
+    /// Names of destinations.
+    pub names: Names,
     /// Counters.
     pub counts: Counts,
     evaluator: Evaluator,
@@ -85,6 +88,7 @@ impl Pipeline {
             numbers,
             verdicts,
             alerting,
+            names: Names::default(),
             counts: Counts::default(),
             evaluator,
             pending: HashMap::new(),
@@ -102,6 +106,7 @@ impl Pipeline {
     /// Handles one record.
     pub fn record(&mut self, bytes: &[u8]) {
         match event::decode(bytes) {
+            Ok(Event::Answer(answer)) => self.answer(&answer),
             Ok(event) => {
                 *self.counts.delivered.entry(kind_of(&event)).or_default() += 1;
                 self.event(event);
@@ -111,6 +116,18 @@ impl Pipeline {
                 tracing::error!("{malformed}; the record is dropped and counted");
             }
         }
+    }
+
+    /// A DNS answer. Anybody can send one that is malformed: such a one is counted, and says nothing in the log.
+    fn answer(&mut self, answer: &Answer) {
+        let counts = match self.names.learn(&answer.message, answer.cut, answer.common.time) {
+            Ok(()) => &mut self.counts.delivered,
+            Err(malformed) => {
+                tracing::debug!("DNS answer: {malformed}");
+                &mut self.counts.decode_error
+            }
+        };
+        *counts.entry(kind::ANSWER).or_default() += 1;
     }
 
     fn event(&mut self, event: Event) {
@@ -125,6 +142,7 @@ impl Pipeline {
             Event::Exec(exec) => self.exec(&exec),
             Event::Open(open) => self.open(&open),
             Event::Network(network) => self.network(&network),
+            Event::Answer(answer) => self.answer(&answer),
         }
     }
 
@@ -178,8 +196,7 @@ impl Pipeline {
     fn network(&mut self, event: &Network) {
         let parts = if taskless(&event.common) { ActorParts::default() } else { self.actor_parts(&event.common.task) };
         let geo = self.geo_fact(event);
-        let country = geo.as_ref().and_then(|fact| fact.country.as_deref());
-        let input = input::network(event, country, &parts.actor(), &self.host);
+        let input = self.network_input(event, geo.as_ref(), &parts);
         let subject = event.common.task.executable;
         let blocked = Blocked::Destination { address: event.destination, port: event.port, subject };
         self.decide(&event.common, event.common.verdict, input, &blocked, geo);
@@ -189,8 +206,7 @@ impl Pipeline {
     pub fn connection(&mut self, event: &Network, hook: &'static str) {
         let parts = if taskless(&event.common) { ActorParts::default() } else { self.actor_parts(&event.common.task) };
         let geo = self.geo_fact(event);
-        let country = geo.as_ref().and_then(|fact| fact.country.as_deref());
-        let input = input::network(event, country, &parts.actor(), &self.host);
+        let input = self.network_input(event, geo.as_ref(), &parts);
         let mut finding =
             Finding::new(&event.common, event.common.verdict, input, self.enforcing).decided_in_user(hook);
         finding.kernel_rule = self.numbers.rule(event.common.verdict.rule);
@@ -198,6 +214,13 @@ impl Pipeline {
         if finding.matters() {
             self.alerting.send(&self.world, finding);
         }
+    }
+
+    fn network_input(&mut self, event: &Network, geo: Option<&GeoFact>, parts: &ActorParts) -> Input {
+        let domain = self.names.of(event.destination, event.common.time);
+        let country = geo.and_then(|fact| fact.country.as_deref());
+        let known = input::Known { country, domain: domain.as_deref() };
+        input::network(event, &known, &parts.actor(), &self.host)
     }
 
     /// What the country data says of a public destination.
@@ -317,6 +340,7 @@ const fn kind_of(event: &Event) -> u16 {
         Event::Exec(_) => kind::EXEC,
         Event::Open(_) => kind::OPEN,
         Event::Network(network) => network.kind,
+        Event::Answer(_) => kind::ANSWER,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Kinds that are counted, with their names.
-const KINDS: [(u16, &str); 8] = [
+const KINDS: [(u16, &str); 9] = [
     (kind::EXEC, "exec"),
     (kind::OPEN, "open"),
     (kind::CONNECT, "connect"),
@@ -26,10 +26,13 @@ const KINDS: [(u16, &str); 8] = [
     (kind::FORK, "fork"),
     (kind::EXIT, "exit"),
     (kind::BEFORE_EXEC, "exec_note"),
+    (kind::ANSWER, "dns_answer"),
 ];
 
 /// The hook that stands in for `file_open`, where that cannot be had.
 const OPEN_EXITS: &str = "sys_exit_open";
+/// The hook that names destinations, which can be switched off.
+const INGRESS: &str = "ingress";
 
 impl Daemon {
     /// The state now.
@@ -41,7 +44,7 @@ impl Daemon {
         self.drain();
         let hooks = self.hook_statuses()?;
         let (enforcement, reasons) = conclude(&self.facts(&hooks));
-        let missing = hooks.iter().any(|hook| hook.name != OPEN_EXITS && !hook.proven);
+        let missing = hooks.iter().any(unseen);
         let reasons = if self.config.mode == Mode::Monitor { with_coverage(reasons, &hooks) } else { reasons };
         let world = &self.pipeline.world;
         Ok(Status {
@@ -157,9 +160,16 @@ impl Daemon {
     }
 }
 
+/// Whether something is not seen because this hook does not work. Those that stand in for another hook, or are switched
+/// off, are not missed.
+fn unseen(hook: &HookStatus) -> bool {
+    let unneeded = hook.name == OPEN_EXITS || (hook.name == INGRESS && !hook.attached);
+    !unneeded && !hook.proven
+}
+
 /// In monitor mode the reasons also say what is not seen.
 fn with_coverage(mut reasons: Vec<String>, hooks: &[HookStatus]) -> Vec<String> {
-    let missing = hooks.iter().filter(|hook| hook.name != OPEN_EXITS && !hook.proven);
+    let missing = hooks.iter().filter(|hook| unseen(hook));
     reasons.extend(missing.map(|hook| {
         let why = hook.reason.as_deref().unwrap_or("no canary has proved it");
         format!("not seen by {}: {why}", hook.name)
@@ -210,14 +220,16 @@ fn counters(daemon: &Daemon) -> Result<Map<String, Value>> {
         .collect()
 }
 
-/// All events lost so far.
+/// All events lost so far. DNS answers are none: a stranger who sends bad ones must not make it look as if events were.
 ///
 /// # Errors
 ///
 /// If the kernel's counters cannot be read.
 pub fn lost(daemon: &Daemon) -> Result<u64> {
-    let malformed: u64 = daemon.pipeline.counts.decode_error.values().sum();
-    KINDS.iter().try_fold(malformed, |sum, (kind, _)| {
+    let events = |kind: &u16| *kind != kind::ANSWER;
+    let errors = daemon.pipeline.counts.decode_error.iter();
+    let malformed: u64 = errors.filter(|(kind, _)| events(kind)).map(|(_, count)| count).sum();
+    KINDS.iter().filter(|(kind, _)| events(kind)).try_fold(malformed, |sum, (kind, _)| {
         let kernel = daemon.stats.kind(*kind)?;
         Ok(sum + kernel.ring_full + kernel.no_scratch)
     })

@@ -45,13 +45,13 @@ deny contains msg if {
 
 # METADATA
 # title: Connection to a mining pool
-# description: The address was the answer to a look-up of a pool's name. The entry holds for this program and this address.
+# description: The address was the answer to a look-up of a pool's name. An alert, because who answers DNS could otherwise have any address blocked.
 # custom:
 #   id: crypto-miner-pool
 #   severity: high
 #   mitre: [T1496.001, T1071]
 #   maturity: stable
-deny contains msg if {
+alert contains msg if {
 	input.event.action in {"connect", "send"}
 	pool(lower(input.destination.domain))
 	input.destination.port != 53

@@ -17,15 +17,16 @@ test_name_that_only_contains_a_miner if {
 }
 
 test_pool_by_name if {
-	count(deny) == 1 with input as fx.domain(fx.connect("/usr/sbin/kworker", "203.0.113.9", 443), "gulf.moneroocean.stream")
+	count(deny) == 0 with input as fx.domain(fx.connect("/usr/sbin/kworker", "203.0.113.9", 443), "gulf.moneroocean.stream")
+	count(alert) == 1 with input as fx.domain(fx.connect("/usr/sbin/kworker", "203.0.113.9", 443), "gulf.moneroocean.stream")
 }
 
 test_domain_that_only_ends_like_a_pool if {
-	count(deny) == 0 with input as fx.domain(fx.connect("/usr/bin/curl", "203.0.113.9", 443), "notnanopool.org")
+	count(alert) == 0 with input as fx.domain(fx.connect("/usr/bin/curl", "203.0.113.9", 443), "notnanopool.org")
 }
 
 test_look_up_of_a_pool if {
-	count(deny) == 0 with input as fx.udp(fx.domain(fx.connect("/usr/bin/dig", "203.0.113.53", 53), "nanopool.org"))
+	count(alert) == 0 with input as fx.udp(fx.domain(fx.connect("/usr/bin/dig", "203.0.113.53", 53), "nanopool.org"))
 }
 
 test_renamed_miner_by_its_pool_argument if {

@@ -9,13 +9,16 @@ use super::annotation::Annotation;
 use super::compile::{self, Package};
 use super::definitions::{Found, Role};
 use super::{Checked, Entry, literals, standing};
-use crate::analysis::fields_read;
 use crate::analysis::kinds::Kinds;
+use crate::analysis::{FieldSet, fields_read};
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::kind::{Kind, KindSet};
 use crate::policies::RuleInfo;
 use crate::standing::StandingEntry;
 use crate::vocabulary::{Engine, Severity, Verb};
+
+/// The name of a destination, which comes from DNS answers.
+const DOMAIN: &str = "destination.domain";
 
 /// What a load has made so far.
 pub(super) struct Builder<'c> {
@@ -85,6 +88,8 @@ impl Builder<'_> {
             let finding = self.at(found, format!("`{verb}` can never fire: no event has the action it asks for"));
             self.findings.notice(finding.hint("its conditions on input.event.action exclude each other"));
         }
+        let fields = fields_read(&self.checked.corpus, found.at);
+        self.advisory_name(found, verb, &fields);
         let source = &self.checked.corpus.modules[found.at.0];
         RuleInfo {
             index: u32::try_from(self.rules.len()).unwrap_or(u32::MAX),
@@ -103,9 +108,19 @@ impl Builder<'_> {
             line: found.line,
             fingerprint: fingerprint(self.checked.corpus.rule(found.at)),
             kinds,
-            fields: fields_read(&self.checked.corpus, found.at),
+            fields,
             engine: Engine::Rvm,
         }
+    }
+
+    /// Says so when the name of a destination may decide what is refused, or kept quiet.
+    fn advisory_name(&mut self, found: &Found, verb: Verb, fields: &FieldSet) {
+        if verb == Verb::Alert || !fields.iter().any(|path| path == DOMAIN) {
+            return;
+        }
+        let message = format!("`{verb}` reads input.{DOMAIN}, which is advisory: who answers DNS chooses it");
+        let hint = "let no condition but those of `alert` depend on it; a block entry holds the address, not the name";
+        self.findings.notice(self.at(found, message).hint(hint));
     }
 
     /// Compiles the definitions of one package and evaluates its standing rules.

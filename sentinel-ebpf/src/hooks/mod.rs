@@ -3,6 +3,7 @@
 //! Above each hook: its prototype in the kernel, the first kernel that has it, and what an internal
 //! error does (fail open, counted, unless it says otherwise).
 
+mod dns;
 mod exec;
 mod file;
 mod net;

@@ -125,7 +125,9 @@ fn attach_address(
 
 fn attach_packet(p: &mut CgroupSkb, cgroup: &File, mode: CgroupAttachMode) -> Result<(), aya::programs::ProgramError> {
     p.load()?;
-    p.attach(cgroup, CgroupSkbAttachType::Egress, mode).map(drop)
+    // What a program does not say itself is on the way out.
+    let direction = p.expected_attach_type().unwrap_or(CgroupSkbAttachType::Egress);
+    p.attach(cgroup, direction, mode).map(drop)
 }
 
 #[cfg(test)]

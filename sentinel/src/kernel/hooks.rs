@@ -28,6 +28,8 @@ pub enum Family {
     Egress,
     /// The process table.
     Process,
+    /// Names of destinations.
+    Names,
 }
 
 impl Family {
@@ -39,6 +41,7 @@ impl Family {
             Self::File => "file",
             Self::Egress => "egress",
             Self::Process => "process",
+            Self::Names => "names",
         }
     }
 }
@@ -89,6 +92,7 @@ pub const HOOKS: [Hook; hook::COUNT as usize] = [
     row!(SENDMSG4, "sendmsg4", Cgroup, Egress, true),
     row!(SENDMSG6, "sendmsg6", Cgroup, Egress, true),
     row!(EGRESS, "egress", Cgroup, Egress, true),
+    row!(INGRESS, "ingress", Cgroup, Names, false),
     row!(SYS_EXIT_OPEN, "sys_exit_open", OpenExits, File, false),
 ];
 

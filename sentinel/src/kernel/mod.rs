@@ -27,7 +27,7 @@ pub mod verdicts;
 
 use attach::{Checked, Scope};
 use features::Features;
-use hooks::{Attach, HOOKS, Hook, OPEN_EXITS};
+use hooks::{Attach, Family, HOOKS, Hook, OPEN_EXITS};
 use tracefs::Tracefs;
 
 /// The compiled kernel programs.
@@ -82,6 +82,8 @@ pub struct Options {
     pub scope: Scope,
     /// Why LSM programs are not even to be tried.
     pub without_lsm: Option<String>,
+    /// Whether DNS answers are looked at.
+    pub dns_names: bool,
     /// Kernel type information, `/sys/kernel/btf/vmlinux` unless a test says otherwise.
     pub btf: std::path::PathBuf,
 }
@@ -138,7 +140,7 @@ impl Kernel {
         };
         let btf = Btf::from_sys_fs()
             .map_err(|error| KernelError::Load { what: "kernel type information".to_owned(), reason: chain(&error) })?;
-        let (ebpf, hooks) = load_what_the_kernel_takes(config, &features, options.without_lsm.clone(), &btf)?;
+        let (ebpf, hooks) = load_what_the_kernel_takes(config, &features, options, &btf)?;
         Ok(Self { ebpf, hooks, features, scope, btf: Some(btf) })
     }
 
@@ -213,13 +215,13 @@ impl Kernel {
 fn load_what_the_kernel_takes(
     config: Config,
     features: &Features,
-    without_lsm: Option<String>,
+    options: &Options,
     btf: &Btf,
 ) -> Result<(Ebpf, Vec<HookState>), KernelError> {
     let off = features.lsm_bpf_off().then(|| "the kernel's LSM list lacks bpf (boot with lsm=...,bpf)".to_owned());
-    let mut missing_lsm = without_lsm.or(off);
+    let mut missing_lsm = options.without_lsm.clone().or(off);
     loop {
-        let mut hooks = plan(missing_lsm.as_deref());
+        let mut hooks = plan(missing_lsm.as_deref(), options.dns_names);
         let attached = hooks.iter().filter(|s| s.reason.is_none()).fold(0, |bits, s| bits | 1 << s.hook.id);
         let mut ebpf = load_object(Config { attached, ..config }, btf)?;
         match load_lsm(&mut ebpf, &mut hooks, btf) {
@@ -230,8 +232,9 @@ fn load_what_the_kernel_takes(
 }
 
 /// Which hooks to attach: the exits of open only where `file_open` cannot be had.
-fn plan(missing_lsm: Option<&str>) -> Vec<HookState> {
+fn plan(missing_lsm: Option<&str>, dns_names: bool) -> Vec<HookState> {
     let reason = |hook: &Hook| match (hook.attach, missing_lsm) {
+        _ if hook.family == Family::Names && !dns_names => Some("dns_names is false in the settings".to_owned()),
         (Attach::Lsm, Some(reason)) => Some(reason.to_owned()),
         (Attach::OpenExits, None) => Some("file_open reports opens".to_owned()),
         (Attach::Lsm | Attach::Cgroup | Attach::BtfTracepoint | Attach::OpenExits, _) => None,

@@ -1,4 +1,4 @@
-//! The two rings, read without polling: the reader sleeps until the kernel wakes it.
+//! The rings, read without polling: the reader sleeps until the kernel wakes it.
 //!
 //! Invariant: bytes are handed on as they came; decoding and checking is `event`'s.
 
@@ -24,12 +24,14 @@ impl AsRawFd for Descriptor {
     }
 }
 
-/// Both rings.
+/// All rings.
 pub struct Rings {
     events: RingBuf<MapData>,
     refusals: RingBuf<MapData>,
+    answers: Answers,
     events_ready: AsyncFd<Descriptor>,
     refusals_ready: AsyncFd<Descriptor>,
+    answers_ready: AsyncFd<Descriptor>,
 }
 
 impl Rings {
@@ -41,9 +43,12 @@ impl Rings {
     pub fn new(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
         let events: RingBuf<MapData> = take!(ebpf, "EVENTS");
         let refusals: RingBuf<MapData> = take!(ebpf, "REFUSALS");
+        let answers: RingBuf<MapData> = take!(ebpf, "ANSWERS");
         let events_ready = watch(events.as_raw_fd(), "EVENTS")?;
         let refusals_ready = watch(refusals.as_raw_fd(), "REFUSALS")?;
-        Ok(Self { events, refusals, events_ready, refusals_ready })
+        let answers_ready = watch(answers.as_raw_fd(), "ANSWERS")?;
+        let answers = Answers { ring: answers, held: None, left: 0 };
+        Ok(Self { events, refusals, answers, events_ready, refusals_ready, answers_ready })
     }
 
     /// Sleeps until there is something to read.
@@ -55,6 +60,7 @@ impl Rings {
         tokio::select! {
             guard = self.events_ready.readable() => guard?.clear_ready(),
             guard = self.refusals_ready.readable() => guard?.clear_ready(),
+            guard = self.answers_ready.readable() => guard?.clear_ready(),
         }
         Ok(())
     }
@@ -62,11 +68,16 @@ impl Rings {
     /// Hands on what is there, at most a batch of each ring; false when there was nothing.
     ///
     /// Refusals go first, so that a flood of events cannot keep them waiting; but each after the earlier events in the
-    /// other ring, so that the fork and exec that made its process come before it.
+    /// other ring, so that the fork and exec that made its process come before it. DNS answers come before what happened
+    /// after them; at most a batch of them, so that a flood of answers cannot keep events waiting either.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+        self.answers.left = BATCH;
         let refusals = (0..BATCH).take_while(|_| self.next_refusal(&mut take)).count();
         for count in 0..BATCH {
-            let Some(event) = self.events.next() else { return refusals + count > 0 };
+            let Some(event) = self.events.next() else {
+                return refusals + count + self.answers.until(u64::MAX, &mut take) > 0 || self.answers.left == 0;
+            };
+            self.answers.until(time_of(&event), &mut take);
             take(&event);
         }
         true
@@ -76,6 +87,7 @@ impl Rings {
     fn next_refusal(&mut self, take: &mut impl FnMut(&[u8])) -> bool {
         let Some(refusal) = self.refusals.next() else { return false };
         let time = time_of(&refusal);
+        self.answers.until(time, take);
         while let Some(event) = self.events.next() {
             if time_of(&event) > time {
                 take(&refusal);
@@ -86,6 +98,34 @@ impl Rings {
         }
         take(&refusal);
         true
+    }
+}
+
+/// The ring of DNS answers, which is read up to a time.
+struct Answers {
+    ring: RingBuf<MapData>,
+    /// Read, and too late for the last time asked for.
+    held: Option<Box<[u8]>>,
+    /// How many may still be handed on.
+    left: usize,
+}
+
+impl Answers {
+    /// Hands on the answers until `time`; how many.
+    fn until(&mut self, time: u64, take: &mut impl FnMut(&[u8])) -> usize {
+        let before = self.left;
+        while self.left > 0 {
+            let Some(answer) = self.held.take().or_else(|| self.ring.next().map(|bytes| Box::from(&*bytes))) else {
+                break;
+            };
+            if time_of(&answer) > time {
+                self.held = Some(answer);
+                break;
+            }
+            self.left -= 1;
+            take(&answer);
+        }
+        before - self.left
     }
 }
 

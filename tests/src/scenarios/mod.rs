@@ -20,6 +20,7 @@ mod events_own;
 mod events_reload;
 mod existing_connections;
 mod leftovers;
+mod names;
 mod selftest;
 
 use crate::harness::scenario::Scenario;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(events_reload::all());
     all.extend(bad_input::all());
     all.extend(leftovers::all());
+    all.extend(names::all());
     all.extend(enforce_events::all());
     all.extend(enforce_events_scopes::all());
     all.extend(enforce_standing::all());
