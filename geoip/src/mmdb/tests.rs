@@ -41,7 +41,7 @@ fn unfolding() -> Vec<u8> {
 
 #[test]
 fn a_tree_that_unfolds_without_end_is_refused() {
-    let error = parse_limited(Path::new("unfolding.mmdb"), &unfolding(), 10_000).err().unwrap();
+    let error = parse_limited(Path::new("unfolding.mmdb"), &unfolding(), record::read, 10_000).err().unwrap();
     assert!(matches!(error, GeoError::TooManyNetworks { limit: 10_000, .. }), "{error}");
 }
 
@@ -53,20 +53,20 @@ proptest! {
             let at = index.index(bytes.len());
             bytes[at] = byte;
         }
-        let _ = parse_limited(Path::new("damaged.mmdb"), &bytes, 20_000);
+        let _ = parse_limited(Path::new("damaged.mmdb"), &bytes, record::read, 20_000);
     }
 
     #[test]
     fn truncated_files_never_panic(end in any::<prop::sample::Index>()) {
         let bytes = sample();
-        let _ = parse_limited(Path::new("short.mmdb"), &bytes[..end.index(bytes.len())], 20_000);
+        let _ = parse_limited(Path::new("short.mmdb"), &bytes[..end.index(bytes.len())], record::read, 20_000);
     }
 
     #[test]
     fn arbitrary_bytes_with_metadata_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let whole = sample();
         let metadata = whole.windows(METADATA_MARKER.len()).rposition(|window| window == METADATA_MARKER).unwrap();
-        let _ = parse_limited(Path::new("noise.mmdb"), &[&bytes, &whole[metadata..]].concat(), 20_000);
-        let _ = parse_limited(Path::new("noise.mmdb"), &[METADATA_MARKER, &bytes].concat(), 20_000);
+        let _ = parse_limited(Path::new("noise.mmdb"), &[&bytes, &whole[metadata..]].concat(), record::read, 20_000);
+        let _ = parse_limited(Path::new("noise.mmdb"), &[METADATA_MARKER, &bytes].concat(), asn::read, 20_000);
     }
 }

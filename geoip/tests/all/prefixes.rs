@@ -132,6 +132,22 @@ fn the_embedded_data_compiles_to_exactly_what_look_ups_say() {
     assert_eq!(size4(&blocked) + size4(&allowed) + special, 1 << 32);
 }
 
+#[test]
+fn every_boundary_of_the_embedded_data_is_seen_alike() {
+    let database = Database::embedded().unwrap();
+    // Between them the three sets tell any two neighbouring ranges of different countries apart, or nearly.
+    let by = |bit: u8| {
+        let odd = |code: &[u8; 2]| (code[0].wrapping_mul(7) ^ code[1].wrapping_mul(5)) >> bit & 1 == 1;
+        CountrySet::all().iter().filter(|country| odd(&country.bytes())).collect::<CountrySet>()
+    };
+    let mut boundaries = 0;
+    for (bit, include_unknown) in [(0, false), (1, true), (2, false)] {
+        let set = check(&database, &by(bit), include_unknown, &[], &[]);
+        boundaries += set.len();
+    }
+    assert!(boundaries > 500_000, "only {boundaries} prefixes checked");
+}
+
 /// Ranges as (gap before, length, country), which cannot overlap. Small numbers make boundaries meet.
 fn ranges() -> impl Strategy<Value = Vec<(u64, u64, usize)>> {
     let size = prop_oneof![0_u64..6, 0_u64..5_000_000];
