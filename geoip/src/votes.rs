@@ -4,6 +4,7 @@
 //! regions. Invariant: the answer for one address and the prefixes of all are made by one function ([`Votes::counted`]), so
 //! that they cannot disagree. Not here: which rule is right for a policy.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -192,12 +193,15 @@ impl Votes {
     ) {
         let tables: Vec<&Table<A>> = self.databases.iter().map(|database| table(database)).collect();
         let mut joined = Joined::default();
-        let mut last_seen: (Vec<RecordId>, bool) = (Vec::new(), false);
+        // Millions of ranges share a few thousand combinations of records.
+        let mut decided: HashMap<Box<[RecordId]>, bool> = HashMap::new();
         sweep(&tables, |first, last, ids| {
-            if last_seen.0 != ids {
-                last_seen = (ids.to_vec(), self.holds(ids, v4, selection));
-            }
-            if last_seen.1 {
+            let held = decided.get(ids).copied().unwrap_or_else(|| {
+                let held = self.holds(ids, v4, selection);
+                decided.insert(ids.into(), held);
+                held
+            });
+            if held {
                 joined.add(first, last, &mut each);
             }
         });

@@ -135,17 +135,17 @@ fn the_embedded_data_compiles_to_exactly_what_look_ups_say() {
 #[test]
 fn every_boundary_of_the_embedded_data_is_seen_alike() {
     let database = Database::embedded().unwrap();
-    // Between them the three sets tell any two neighbouring ranges of different countries apart, or nearly.
+    // Between them the sets tell most neighbouring ranges of different countries apart; `examples/equivalence.rs` takes all.
     let by = |bit: u8| {
         let odd = |code: &[u8; 2]| (code[0].wrapping_mul(7) ^ code[1].wrapping_mul(5)) >> bit & 1 == 1;
         CountrySet::all().iter().filter(|country| odd(&country.bytes())).collect::<CountrySet>()
     };
     let mut boundaries = 0;
-    for (bit, include_unknown) in [(0, false), (1, true), (2, false)] {
+    for (bit, include_unknown) in [(0, false), (1, true)] {
         let set = check(&database, &by(bit), include_unknown, &[], &[]);
         boundaries += set.len();
     }
-    assert!(boundaries > 500_000, "only {boundaries} prefixes checked");
+    assert!(boundaries > 700_000, "only {boundaries} prefixes checked");
 }
 
 /// Ranges as (gap before, length, country), which cannot overlap. Small numbers make boundaries meet.
