@@ -41,6 +41,18 @@ pub enum Coverage {
     Special,
 }
 
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Known => "known",
+            Self::Unknown => "unknown",
+            Self::NoIpv4 => "no-ipv4",
+            Self::NoIpv6 => "no-ipv6",
+            Self::Special => "special",
+        })
+    }
+}
+
 /// What a database says of one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lookup {

@@ -16,9 +16,12 @@ use thiserror::Error;
 
 use crate::compare::Place;
 use crate::country::{Country, CountrySet};
+use crate::list::List;
 use crate::open::{hex_sha256, read};
+use crate::prefixes::PrefixSet;
 use crate::region::Region;
 use crate::selection::Selection;
+use crate::votes::Votes;
 
 /// The programmes that are built in.
 const SHIPPED: [(&str, &str); 4] = [
@@ -95,6 +98,19 @@ pub struct Programme {
     pub reviewed: Date,
     /// Countries and regions, in the order of the file.
     pub entries: Vec<Entry>,
+    /// Lists of one's own; a file has none.
+    pub added: Vec<Added>,
+}
+
+/// A list of one's own that belongs to a programme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// What alerts call the list.
+    pub id: String,
+    /// SHA-256 of the list, in lower-case hexadecimal.
+    pub version: String,
+    /// The networks.
+    pub prefixes: PrefixSet,
 }
 
 /// What is wrong with a programme.
@@ -157,6 +173,21 @@ impl Programme {
         selection
     }
 
+    /// Adds a list of one's own, to be blocked as the programme's places are.
+    pub fn add(&mut self, id: String, list: &List, prefixes: PrefixSet) {
+        self.added.push(Added { id, version: list.sha256.clone(), prefixes });
+    }
+
+    /// Every address of the programme for which an action is asked: its places by these databases, and its own lists.
+    #[must_use]
+    pub fn prefixes(&self, votes: &Votes, day: Date, action: Action) -> PrefixSet {
+        let places = votes.select(&self.selection(day, action));
+        match action {
+            Action::Block => self.added.iter().fold(places, |set, added| set.union(&added.prefixes)),
+            Action::Alert => places,
+        }
+    }
+
     /// The entries in effect that name one of these places.
     pub fn naming(&self, day: Date, countries: &[Country], regions: &[Region]) -> impl Iterator<Item = &Entry> {
         self.in_effect(day).filter(move |entry| match entry.place {
@@ -176,8 +207,8 @@ pub fn shipped() -> Result<Vec<Programme>, EmbargoError> {
 
 /// What policies read as `data.embargo` on a day: an object by programme id.
 ///
-/// `countries` and `regions` are to be blocked, `alert_countries` and `alert_regions` to be reported; `version` and `sha256`
-/// are those of the list, as alerts name it.
+/// `countries`, `regions` and `cidrs` (of lists of one's own) are to be blocked, `alert_countries` and `alert_regions` to be
+/// reported; `version` and `sha256` are those of the programme, as alerts name it, `lists` has those of one's own.
 #[must_use]
 pub fn data(programmes: &[Programme], day: Date) -> Value {
     let entries = programmes.iter().map(|programme| (programme.id.clone(), programme_data(programme, day)));
@@ -188,6 +219,8 @@ fn programme_data(programme: &Programme, day: Date) -> Value {
     let (block, alert) = (programme.selection(day, Action::Block), programme.selection(day, Action::Alert));
     let countries = |set: &CountrySet| set.iter().map(|country| country.to_string()).collect::<Vec<_>>();
     let regions = |selection: &Selection| selection.regions.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let own = programme.added.iter().fold(PrefixSet::default(), |set, added| set.union(&added.prefixes));
+    let cidrs: Vec<String> = own.networks().map(|network| network.to_string()).collect();
     json!({
         "authority": programme.authority,
         "title": programme.title,
@@ -196,8 +229,10 @@ fn programme_data(programme: &Programme, day: Date) -> Value {
         "sha256": programme.sha256,
         "countries": countries(&block.countries),
         "regions": regions(&block),
+        "cidrs": cidrs,
         "alert_countries": countries(&alert.countries),
         "alert_regions": regions(&alert),
+        "lists": programme.added.iter().map(|list| json!({ "id": list.id, "version": list.version })).collect::<Vec<_>>(),
     })
 }
 

@@ -8,8 +8,8 @@ use thiserror::Error;
 use super::{Amount, Change, Comparison, Place};
 use crate::region::names;
 
-/// A place shrinks too much when less than this much of it is left.
-const KEPT_PERCENT: u128 = 80;
+/// A place shrinks too much when one part in so many is gone.
+const FIFTH: u128 = 5;
 
 /// What an operator has decided to accept; by default nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -116,14 +116,10 @@ fn is_watched(change: &Change) -> bool {
     }
 }
 
-/// Whether at least a fifth is gone. Divided before it is multiplied, since IPv6 amounts fill the type.
+/// Whether at least a fifth is gone.
 fn shrinks(amount: &Amount) -> bool {
-    let (old, new) = (amount.old, amount.new);
-    if old > u128::MAX / 100 {
-        new / 100 <= old / 100 * KEPT_PERCENT / 100
-    } else {
-        new * 100 <= old * KEPT_PERCENT && old > 0
-    }
+    let gone = amount.old.saturating_sub(amount.new);
+    gone > 0 && gone >= amount.old.div_ceil(FIFTH)
 }
 
 /// In thousandths.
@@ -175,6 +171,7 @@ mod tests {
         let shrinks = |old: u128, new: u128| shrinks(&Amount { old, new, ..Amount::default() });
         assert!(shrinks(1000, 800) && shrinks(5, 4) && shrinks(1, 0));
         assert!(!shrinks(1000, 801) && !shrinks(0, 0) && !shrinks(10, 20));
-        assert!(shrinks(u128::MAX, u128::MAX / 2) && !shrinks(u128::MAX, u128::MAX - 1));
+        // IPv6 amounts fill the type.
+        assert!(!shrinks(1, u128::MAX) && shrinks(u128::MAX, u128::MAX / 2) && !shrinks(u128::MAX, u128::MAX - 1));
     }
 }

@@ -68,7 +68,7 @@ impl Document {
             return Err("it names neither countries nor regions".to_owned());
         }
         refuse_overlap(&entries)?;
-        Ok(Programme { id, authority, title, citation, version, sha256, reviewed, entries })
+        Ok(Programme { id, authority, title, citation, version, sha256, reviewed, entries, added: Vec::new() })
     }
 }
 

@@ -7,8 +7,13 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn file(name: &str) -> Vec<u8> {
+    let path = format!("testdata/test-data/{name}.mmdb");
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
 fn sample() -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/test-data/GeoIP2-Country-Test.mmdb")).unwrap()
+    file("GeoIP2-Country-Test")
 }
 
 /// A tree of 32 nodes, both sides of each leading to the next: the four billion networks of one record.
@@ -54,6 +59,19 @@ proptest! {
             bytes[at] = byte;
         }
         let _ = parse_limited(Path::new("damaged.mmdb"), &bytes, record::read, 20_000);
+    }
+
+    #[test]
+    fn damaged_files_of_cities_and_as_numbers_never_panic(
+        city: bool, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+    ) {
+        let name = if city { "GeoLite2-City-Test" } else { "GeoLite2-ASN-Test" };
+        let mut bytes = file(name);
+        for (index, byte) in changes {
+            let at = index.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let _ = parse_limited(Path::new("damaged.mmdb"), &bytes, if city { record::read } else { asn::read }, 20_000);
     }
 
     #[test]

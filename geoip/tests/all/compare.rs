@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::support::{country, csv, write};
-use geoip::{Accept, Database, GeoError, Place, Refusal, compare};
+use geoip::{Accept, Amount, Database, GeoError, Place, Refusal, compare};
+use proptest::prelude::*;
 
 const OLD: &str = "1.0.0.0,1.0.0.99,CU\n2.0.0.0,2.0.3.255,IR\n2001:db8::,2001:db8:9:ffff:ffff:ffff:ffff:ffff,IR\n";
 /// Later than every file was written.
@@ -115,4 +116,51 @@ fn the_embedded_data_compared_with_itself_changes_nothing() {
     let empty = csv("tiny.csv", "1.0.0.0,1.0.0.255,US\n");
     let gone = compare(&database, &empty);
     assert_eq!(gone.shrunken().filter(|(place, ..)| *place == Place::Country(country("KP"))).count(), 2);
+}
+
+/// A database of random 1/16 parts of 203.0.113.0/24 and 2001:db8::/32.
+fn parts(name: &str, parts: &[usize]) -> Database {
+    let mut lines = "9.0.0.0,9.0.0.255,US\n".to_owned();
+    for (part, code) in
+        parts.iter().enumerate().filter_map(|(part, said)| Some((part, ["IR", "CU", "UA,UA-43"].get(*said)?)))
+    {
+        lines += &format!("203.0.113.{},203.0.113.{},{code}\n", part * 16, part * 16 + 15);
+        lines += &format!("2001:db8:{part:x}000::,2001:db8:{part:x}fff:ffff:ffff:ffff:ffff:ffff,{code}\n");
+    }
+    csv(name, &lines)
+}
+
+fn mirrored(amount: Amount) -> Amount {
+    Amount {
+        old: amount.new,
+        new: amount.old,
+        gained: amount.lost,
+        lost: amount.gained,
+        gained_prefixes: amount.lost_prefixes,
+        lost_prefixes: amount.gained_prefixes,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_counted_adds_up_and_is_the_same_backwards(
+        old in prop::collection::vec(0_usize..4, 16), new in prop::collection::vec(0_usize..4, 16),
+    ) {
+        let (old_base, new_base) = (parts("sum-old.csv", &old), parts("sum-new.csv", &new));
+        let (forth, back) = (compare(&old_base, &new_base), compare(&new_base, &old_base));
+        for (change, other) in forth.changes.iter().zip(&back.changes) {
+            for (amount, other) in [(change.v4, other.v4), (change.v6, other.v6)] {
+                prop_assert_eq!(amount.old + amount.gained - amount.lost, amount.new);
+                prop_assert_eq!(mirrored(amount), other);
+            }
+        }
+        let moved = old.iter().zip(&new).filter(|(old, new)| old != new && **old < 3 && **new < 3).count() as u128;
+        prop_assert_eq!((forth.moved_v4, forth.moved_v6), (moved * 16, moved << 92));
+        let iran = |said: &[usize]| said.iter().filter(|code| **code == 0).count() as u128;
+        let change = forth.changes.iter().find(|change| change.place == Place::Country(country("IR")));
+        let change = change.map_or((0, 0), |change| (change.v4.old, change.v4.new));
+        prop_assert_eq!(change, (iran(&old) * 16, iran(&new) * 16));
+    }
 }

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use crate::support::{ip, scratch, testdata, write};
-use geoip::{AsnDatabase, GeoError, List};
+use std::sync::Arc;
+
+use geoip::embargo::{self, Action};
+use geoip::{AsnDatabase, Database, GeoError, List, VoteRule, Votes};
 
 const NOW: u64 = 1_795_000_000;
 
@@ -56,6 +59,22 @@ fn a_list_is_networks_addresses_and_what_as_numbers_announce() {
     let errors = list.prefixes(None).unwrap_err();
     assert_eq!(errors.0.iter().map(|error| error.line).collect::<Vec<_>>(), [Some(6), Some(7)]);
     assert!(errors.to_string().contains("own.list:6: AS numbers need a database"), "{errors}");
+}
+
+#[test]
+fn a_list_is_added_to_a_programme() {
+    let list = List::open(&write("partner.list", "203.0.113.0/24\n2001:db8::/32\n")).unwrap();
+    let mut un = embargo::shipped().unwrap().into_iter().find(|programme| programme.id == "un").unwrap();
+    un.add("partner".to_owned(), &list, list.prefixes(None).unwrap().prefixes);
+    let day = "2026-11-22".parse().unwrap();
+    let votes = Votes::new(vec![Arc::new(Database::embedded().unwrap())], VoteRule::Primary).unwrap();
+    let blocked = un.prefixes(&votes, day, Action::Block);
+    assert!(blocked.contains(ip("203.0.113.9")) && blocked.contains(ip("175.45.176.1")));
+    assert!(!blocked.contains(ip("198.51.100.1")) && un.prefixes(&votes, day, Action::Alert).is_empty());
+    let data = embargo::data(&[un], day);
+    assert_eq!(data["un"]["cidrs"].to_string(), r#"["203.0.113.0/24","2001:db8::/32"]"#);
+    assert_eq!(data["un"]["lists"][0]["id"], "partner");
+    assert_eq!(data["un"]["lists"][0]["version"], list.sha256.as_str());
 }
 
 #[test]

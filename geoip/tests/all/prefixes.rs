@@ -60,12 +60,13 @@ fn documentation_prefixes_can_be_blocked_and_special_ones_cannot() {
     let database = csv("everything.csv", everything);
     let set = countries(&["IR"]);
     let prefixes = check(&database, &set, false, &[0, u32::MAX], &[0, u128::MAX]);
-    for address in ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "0.0.0.1", "255.255.255.254", "fec0::1"]
+    for address in ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "1.0.0.0", "255.255.255.254", "fec0::1"]
     {
         assert!(prefixes.contains(ip(address)), "{address}");
     }
     let special = [
         "0.0.0.0",
+        "0.255.255.255",
         "10.1.2.3",
         "100.64.0.1",
         "127.0.0.1",
