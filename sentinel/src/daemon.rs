@@ -167,8 +167,8 @@ impl Engaged {
     fn try_with(config: &Config, loaded: &Loaded, without_lsm: Option<String>) -> Result<Self> {
         let enforce = config.mode == Mode::Enforce;
         let btf = std::env::var_os(BTF_VARIABLE).map_or_else(|| VMLINUX.into(), Into::into);
-        let (scope, dns_names) = (config.scope.clone(), config.dns_names);
-        let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, dns_names, btf })?;
+        let (scope, dns_names, forward) = (config.scope.clone(), config.dns_names, config.forward);
+        let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, dns_names, forward, btf })?;
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
@@ -178,7 +178,7 @@ impl Engaged {
         for (program, instructions) in kernel.verified() {
             tracing::debug!("{program}: the verifier looked at {instructions} instructions");
         }
-        let proofs = canary::prove(&kernel, &mut verdicts, &stats, &config.run_dir, enforce)?;
+        let proofs = canary::prove(&mut kernel, &mut verdicts, &stats, &config.run_dir, enforce)?;
         Ok(Self { kernel, proofs, stats, rings, verdicts, numbers, world })
     }
 
@@ -306,6 +306,11 @@ impl Daemon {
             Ok(gone) => tracing::info!("{gone} block entries have expired"),
             Err(error) => tracing::error!("sweeping block entries: {error}"),
         }
+        match self.kernel.sync_devices() {
+            Ok(0) => {}
+            Ok(new) => tracing::info!("{new} new network devices are watched"),
+            Err(error) => tracing::error!("watching new network devices: {error}"),
+        }
         match report::lost(self) {
             Ok(lost) => self.pipeline.alerting.lost = lost,
             Err(error) => tracing::error!("reading counters: {error}"),
@@ -331,10 +336,11 @@ impl Daemon {
     fn try_reload(&mut self) -> Result<()> {
         let config = Config::load(&self.flags)?;
         let fixed = |c: &Config| {
-            (c.mode, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone(), c.dns_names)
+            let switches = (c.mode, c.dns_names, c.forward);
+            (switches, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone())
         };
         if fixed(&config) != fixed(&self.config) {
-            bail!("mode, scope, directories, sinks and dns_names change only by a restart");
+            bail!("mode, scope, directories, sinks, dns_names and forward change only by a restart");
         }
         let loaded = policy::load(&config)?;
         let root = self.kernel.features.cgroup2.clone();
