@@ -17,14 +17,37 @@ const HELP: &str = "\
 Operations, separated by `--`. Each prints `errno=N op=...`.
   connect ADDR:PORT            TCP connect, closed again; waits at most 5 s (errno 115 then)
   keep ADDR:PORT               the same, kept open for `send`
+  mptcp, mptcp-keep ADDR:PORT  the same with Multipath TCP
+  syn ADDR:PORT MS [FROM:PORT] TCP connect that is given MS milliseconds
   udp-connect ADDR:PORT        UDP connect, kept open for `send`
-  sendto ADDR:PORT             UDP sendto without connect
+  udp-connect-send ADDR:PORT   UDP connect and send
+  sendto ADDR:PORT [FROM:PORT] UDP sendto without connect
   sendmsg, sendmmsg ADDR:PORT  the same through the other calls
+  sendto-through ADDR:PORT ADDR        UDP sendto with a route by way of the second address
+  sendto-by-v6-socket, udp-connect-by-v6-socket ADDR:PORT      UDP to an AF_INET address on an AF_INET6 socket
   unspec ADDR:PORT             UDP sendto whose address says AF_UNSPEC (v4)
   fastopen ADDR:PORT           TCP sendto with MSG_FASTOPEN
-  ping ADDR                    ICMP echo request on a raw socket
+  deferred-connect ADDR:PORT   TCP connect with TCP_FASTOPEN_CONNECT, and a byte
+  uring-connect, uring-udp, uring-sendto, uring-sendmsg ADDR:PORT [async|sqpoll]       the same through io_uring
+  sctp, sctp-connectx, sctp-sendto ADDR:PORT
+  ping ADDR [FROM]             ICMP echo request on a raw socket
+  ping-socket ADDR             the same on a ping socket
+  raw-ip, raw-udp ADDR         UDP on a raw socket, with and without an IP header of our own
+  packet-dgram, packet-raw, packet-bypass, packet-ring, xdp ADDR N     N packets on a packet socket of near0: with and
+                               without a frame header of ours, past the queue, by PACKET_TX_RING; on an AF_XDP socket
   packet-socket                socket(AF_PACKET, SOCK_RAW)
+  socket FAMILY TYPE PROTOCOL  socket(2) with these numbers, kept
+  tun ADDR N, tun-open         N packets out of a new tun device; opening /dev/net/tun
+  udp-open, ping-open 4|6      an unconnected socket, kept for `kept-sendto ADDR:PORT` and `kept-ping ADDR`
   send                         one byte on the kept socket
+  pass, receive PATH           sends the kept socket to who receives at PATH; receives one and keeps it
+  listen, sctp-listen, drain ADDR:PORT serve in the background: a byte to each; associations; take all that comes
+  proxy ADDR:PORT ADDR:PORT    connects on to the second for each connection, prints `proxied=ERRNO`
+  blast ADDR:PORT MS           sends as much as it can; prints `blasted=BYTES microseconds=N cpu=N`
+  unshare net|user+net         new namespaces for this process
+  child-cgroup NAME            a new cgroup below its own one for this process
+  storm N FIRST FILE           N operations, the lines of FILE in turn; prints `came errno=N times=N op=...`
+  latch MS OP...               an operation again and again; prints `passed=N refused=N passed_after=N`
   open PATH read|write|create|truncate|path
   unlink, truncate, mkdir PATH
   rename, link, symlink FROM TO
