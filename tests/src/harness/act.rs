@@ -41,7 +41,8 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   udp-open, ping-open 4|6      an unconnected socket, kept for `kept-sendto ADDR:PORT` and `kept-ping ADDR`
   send                         one byte on the kept socket
   pass, receive PATH           sends the kept socket to who receives at PATH; receives one and keeps it
-  listen, sctp-listen, drain ADDR:PORT serve in the background: a byte to each; associations; take all that comes
+  listen, drain ADDR:PORT      serve in the background: a byte to each; take all that comes
+  mptcp-listen, sctp-listen ADDR:PORT  listens by these protocols, kept
   proxy ADDR:PORT ADDR:PORT    connects on to the second for each connection, prints `proxied=ERRNO`
   blast ADDR:PORT MS           sends as much as it can; prints `blasted=BYTES microseconds=N cpu=N`
   unshare net|user+net         new namespaces for this process
@@ -60,6 +61,7 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   thread OP..., fork OP...     the operation in another thread (`thread=TID`), or in a child made by fork alone
                                (`child=PID`)
   repeat N OP...               the operation N times, one line: 0 or the first errno
+  every MS N OP...             the same with a pause after each
   PATH is text, or `hex:` and its bytes in hexadecimal (not for exec and become)
   say TEXT, sleep MS, wait     print; pause; read a line from standard input (no errno line)
 ";
@@ -89,18 +91,28 @@ fn step(op: &[String], kept: &mut Kept) -> Result<()> {
                 bail!("the input ended before a line came");
             }
         }
-        ["repeat", times, inner @ ..] => {
-            let mut first = 0;
-            for _ in 0..times.parse::<u32>()? {
-                let errno = somewhere(inner, kept)?;
-                first = if first == 0 { errno } else { first };
-            }
-            report(first, &words)?;
+        ["repeat", times, inner @ ..] => report(repeated(times, Duration::ZERO, inner, kept)?, &words)?,
+        ["every", milliseconds, times, inner @ ..] => {
+            let pause = Duration::from_millis(milliseconds.parse()?);
+            report(repeated(times, pause, inner, kept)?, &words)?;
         }
         _ => report(somewhere(&words, kept)?, &words)?,
     }
     std::io::stdout().flush()?;
     Ok(())
+}
+
+/// Performs an operation so often, with a pause after each; 0 or the first errno.
+fn repeated(times: &str, pause: Duration, words: &[&str], kept: &mut Kept) -> Result<i32> {
+    let mut first = 0;
+    for _ in 0..times.parse::<u32>()? {
+        let errno = somewhere(words, kept)?;
+        first = if first == 0 { errno } else { first };
+        if !pause.is_zero() {
+            std::thread::sleep(pause);
+        }
+    }
+    Ok(first)
 }
 
 /// Performs an operation in this thread, another one or a child.

@@ -24,7 +24,8 @@ use super::{
 pub(super) fn perform(words: &[&str], kept: &mut Kept) -> Done {
     Ok(Some(match words {
         ["listen", at] => listen(address(at)?),
-        ["sctp-listen", at] => sctp_listen(address(at)?, kept),
+        ["mptcp-listen", at] => listen_by(address(at)?, (libc::SOCK_STREAM, libc::IPPROTO_MPTCP), kept),
+        ["sctp-listen", at] => listen_by(address(at)?, (libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP), kept),
         ["proxy", at, to] => proxy(address(at)?, address(to)?),
         ["drain", at] => drain(address(at)?),
         ["blast", to, milliseconds] => blast(address(to)?, Duration::from_millis(milliseconds.parse()?)),
@@ -49,9 +50,10 @@ fn listen(at: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-fn sctp_listen(at: SocketAddr, kept: &mut Kept) -> io::Result<()> {
+/// Listens by another protocol; the kernel makes the connections, nobody takes them.
+fn listen_by(at: SocketAddr, (kind, protocol): (libc::c_int, libc::c_int), kept: &mut Kept) -> io::Result<()> {
     let at = Address::new(at);
-    let socket = sys::socket(at.family(), libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP)?;
+    let socket = sys::socket(at.family(), kind, protocol)?;
     act_net::bind(&socket, &at)?;
     // SAFETY: listen takes two integers; the descriptor is open.
     check(unsafe { libc::listen(socket.as_raw_fd(), 4096) })?;
@@ -113,11 +115,12 @@ fn cpu_time() -> io::Result<Duration> {
     Ok(Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).map_err(io::Error::other)?))
 }
 
-/// Makes a cgroup below its own one and moves there.
+/// Makes a cgroup below its own one, unless it is there already, and moves there.
 fn child_cgroup(name: &str) -> Result<io::Result<()>> {
     let own = fs::read_to_string("/proc/self/cgroup").context("reading /proc/self/cgroup")?;
     let own = own.lines().find_map(|line| line.strip_prefix("0::")).context("in no cgroup v2 hierarchy")?;
     let dir = cgroup::v2_mount()?.join(own.trim_start_matches('/')).join(name);
-    let moved = fs::create_dir(&dir).and_then(|()| fs::write(dir.join("cgroup.procs"), std::process::id().to_string()));
+    let moved =
+        fs::create_dir_all(&dir).and_then(|()| fs::write(dir.join("cgroup.procs"), std::process::id().to_string()));
     Ok(moved)
 }

@@ -51,6 +51,13 @@ impl NetNs {
         Ok(netns)
     }
 
+    /// That of a process.
+    pub fn of_process(pid: u32) -> Result<Self> {
+        let path = format!("/proc/{pid}/ns/net");
+        let file = File::open(&path).with_context(|| format!("opening {path}"))?;
+        Ok(Self { fd: Arc::new(file.into()) })
+    }
+
     /// Its descriptor.
     pub fn fd(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.fd)

@@ -97,6 +97,13 @@ fn run_all(place: Place, cgroup_root: &Path, chosen: &[Scenario], args: &[String
     Ok(if passed > 0 && failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
+/// How long a scenario may take if `SENTINEL_TESTS_LIMIT` says so, in seconds: the long form of a scenario needs it.
+fn asked_limit() -> Result<Option<Duration>> {
+    let Ok(text) = std::env::var("SENTINEL_TESTS_LIMIT") else { return Ok(None) };
+    let seconds = text.parse().with_context(|| format!("SENTINEL_TESTS_LIMIT is `{text}`: expected seconds"))?;
+    Ok(Some(Duration::from_secs(seconds)))
+}
+
 struct Failure {
     error: anyhow::Error,
     hangs: bool,
@@ -114,6 +121,7 @@ fn run_scenario(scenario: Scenario, place: Place, cgroup_root: &Path, args: &[St
     let (ctx, checking) = (context()?, context()?);
     let before = Snapshot::take(cgroup_root)?;
     let limit = if scenario.world == World::OnRequest { LONG_LIMIT } else { LIMIT };
+    let limit = asked_limit()?.unwrap_or(limit);
     let result = guarded(scenario, ctx, limit);
     let result = match result {
         Ok(()) => before.check(&checking).map_err(Failure::from),
