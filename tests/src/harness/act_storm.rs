@@ -47,16 +47,23 @@ fn storm(count: usize, first: usize, file: &str, kept: &mut Kept) -> Result<io::
     Ok(Ok(()))
 }
 
-/// Performs one operation again and again; prints how often it passed before the first EPERM, how often it was refused, and
-/// how often it passed after that, which must be never.
+/// How long a latch waits for the first refusal.
+const LATCH_LIMIT: Duration = Duration::from_secs(120);
+
+/// Performs one operation every millisecond until `time` after the first EPERM; prints how often it passed before that, how
+/// often it was refused, and how often it passed afterwards, which must be never.
 fn latch(time: Duration, op: &[&str], kept: &mut Kept) -> Result<io::Result<()>> {
-    let (begin, mut before, mut refused, mut after) = (Instant::now(), 0_u64, 0_u64, 0_u64);
-    while begin.elapsed() < time {
+    let (begin, mut first, mut before, mut refused, mut after) = (Instant::now(), None, 0_u64, 0_u64, 0_u64);
+    while first.map_or(begin.elapsed() < LATCH_LIMIT, |first: Instant| first.elapsed() < time) {
         match one(op, kept)? {
-            libc::EPERM => refused += 1,
-            _ if refused == 0 => before += 1,
+            libc::EPERM => {
+                refused += 1;
+                first.get_or_insert_with(Instant::now);
+            }
+            _ if first.is_none() => before += 1,
             _ => after += 1,
         }
+        std::thread::sleep(Duration::from_millis(1));
     }
     println!("passed={before} refused={refused} passed_after={after}");
     Ok(Ok(()))

@@ -1,6 +1,6 @@
 //! Technique N12: the first connection, before user space could have decided anything.
 //!
-//! Invariant: somebody tries without pause from before Sentinel starts until after it is ready. Once something was refused,
+//! Invariant: somebody tries every millisecond from before Sentinel starts until after it is ready. Once something was refused,
 //! nothing passes any more.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{
     egress_lab::{Field, PROOF, QUIET, Side, one, some},
-    enforce_lab::{EPERM, PATIENCE, Shown, alert_of, is_blocked, stop},
+    enforce_lab::{EPERM, Shown, alert_of, is_blocked, stop},
 };
 use crate::harness::scenario::{Ctx, Scenario, World};
 
@@ -34,7 +34,7 @@ fn first(ctx: &Ctx) -> Result<()> {
     let launch = field.ground.enforce(ctx).policy(&ctx.policy("lab", RULES)?).geoip(&countries);
     let mut tries = Vec::new();
     for op in TRIED {
-        let op = format!("say begins -- latch {} {op}", PATIENCE.as_millis());
+        let op = format!("say begins -- latch 2000 {op}");
         let mut running = field.act(ctx, &op).start()?;
         running.wait_line("begins")?;
         tries.push(running);
