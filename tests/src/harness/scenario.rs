@@ -25,6 +25,8 @@ pub enum World {
     Both,
     /// In the VM, and only when asked for by its exact name (`demo`, `bench`).
     OnRequest,
+    /// On the host, and only when asked for by its exact name: what measures the host's own speed.
+    HostOnRequest,
 }
 
 /// Where this run takes place.
@@ -54,7 +56,7 @@ impl Scenario {
             World::Both => true,
             World::Host => place == Place::Host,
             World::Vm => place == Place::Vm,
-            World::OnRequest => false,
+            World::OnRequest | World::HostOnRequest => false,
         }
     }
 }

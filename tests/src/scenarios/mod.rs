@@ -2,11 +2,13 @@
 
 mod bad_input;
 mod bench;
+mod bench_net;
 mod demo;
 mod demo_table;
 mod egress_calls;
 mod egress_first;
 mod egress_lab;
+mod egress_pending;
 mod egress_replies;
 mod egress_rewrite;
 mod egress_sockets;
@@ -52,9 +54,11 @@ pub fn all() -> Vec<Scenario> {
     all.extend(egress_sockets::all());
     all.extend(egress_rewrite::all());
     all.extend(egress_first::all());
+    all.extend(egress_pending::all());
     all.extend(egress_replies::all());
     all.extend(egress_storm::all());
     all.extend(demo::all());
     all.extend(bench::all());
+    all.extend(bench_net::all());
     all
 }
