@@ -4,6 +4,8 @@
 //! kernel's polling thread (`sqpoll`). The errno is the completion's.
 
 use std::{
+    cell::RefCell,
+    collections::{BTreeMap, btree_map::Entry},
     io,
     net::SocketAddr,
     os::fd::{AsRawFd as _, OwnedFd},
@@ -19,7 +21,7 @@ use super::{
 };
 
 /// Who carries out the request.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum By {
     Submitter,
     Worker,
@@ -50,20 +52,45 @@ fn by_whom(words: &[&str]) -> Result<By> {
     })
 }
 
-/// Submits one request and waits for its completion.
-fn complete(request: squeue::Entry, by: By) -> io::Result<()> {
+thread_local! {
+    /// The rings of this thread, each made at its first use: the kernel takes them down slowly.
+    static RINGS: RefCell<BTreeMap<By, IoUring>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn new_ring(by: By) -> io::Result<IoUring> {
     let mut builder = IoUring::builder();
     if by == By::Poller {
         builder.setup_sqpoll(100);
     }
-    let mut ring = builder.build(2)?;
+    builder.build(8)
+}
+
+/// Submits one request and waits for its completion.
+fn complete(request: squeue::Entry, by: By) -> io::Result<()> {
+    RINGS.with_borrow_mut(|rings| {
+        let ring = match rings.entry(by) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(new_ring(by)?),
+        };
+        on_ring(ring, request, by)
+    })
+}
+
+fn on_ring(ring: &mut IoUring, request: squeue::Entry, by: By) -> io::Result<()> {
     let request = if by == By::Worker { request.flags(squeue::Flags::ASYNC) } else { request };
     // SAFETY: everything the request points to is owned by the caller, which waits here for its completion.
     let pushed = unsafe { ring.submission().push(&request) };
     pushed.map_err(|_| io::Error::from_raw_os_error(libc::EBUSY))?;
-    ring.submit_and_wait(1)?;
-    let done: cqueue::Entry = ring.completion().next().ok_or_else(|| io::Error::from_raw_os_error(libc::EIO))?;
-    if done.result() < 0 { Err(io::Error::from_raw_os_error(-done.result())) } else { Ok(()) }
+    loop {
+        ring.submit_and_wait(1)?;
+        // A send without a copy is completed twice: the second time for its buffer, which is of no interest.
+        let done: Option<cqueue::Entry> = ring.completion().find(|done| !cqueue::notif(done.flags()));
+        match done.map(|done| done.result()) {
+            Some(errno) if errno < 0 => return Err(io::Error::from_raw_os_error(-errno)),
+            Some(_) => return Ok(()),
+            None => {}
+        }
+    }
 }
 
 fn connect(to: SocketAddr, kind: libc::c_int, by: By) -> io::Result<OwnedFd> {

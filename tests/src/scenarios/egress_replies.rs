@@ -70,6 +70,7 @@ fn replies(ctx: &Ctx) -> Result<()> {
     // Nor are they limited by who asks, in this namespace.
     near.sysctl("ipv4/icmp_ratelimit", "0")?;
     near.sysctl("ipv6/icmp/ratelimit", "0")?;
+    near.sysctl("ipv4/tcp_max_syn_backlog", "4096")?;
     let mut listener = field.act(ctx, "listen [::]:8080 -- wait").start()?;
     ensure!(listener.next_errno()? == 0, "the listener cannot listen");
     let all = || QUESTIONS.iter().flat_map(|question| [(question, false), (question, true)]).enumerate();

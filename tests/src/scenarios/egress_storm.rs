@@ -173,7 +173,7 @@ fn blow(ctx: &Ctx, field: &Field, attempts: usize) -> Result<()> {
             }
         }
     }
-    println!("  {attempts} attempts in {:.0} s, by errno: {came:?}", begin.elapsed().as_secs_f64());
+    println!("  {attempts} attempts in {:.1} s, by errno: {came:?}", begin.elapsed().as_secs_f64());
     ensure!(came.values().sum::<u64>() >= attempts as u64, "not all attempts were made: {came:?}");
     ensure!(passed.is_empty(), "not refused: {passed:#?}");
     field.meter.settled(QUIET)?;
