@@ -29,7 +29,7 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   fastopen ADDR:PORT           TCP sendto with MSG_FASTOPEN
   deferred-connect ADDR:PORT   TCP connect with TCP_FASTOPEN_CONNECT, and a byte
   uring-connect, uring-udp, uring-sendto, uring-sendmsg ADDR:PORT [async|sqpoll]       the same through io_uring
-  sctp, sctp-connectx, sctp-sendto ADDR:PORT
+  sctp, sctp-connectx, sctp-sendto ADDR:PORT   asks for an association and does not wait for the answer
   ping ADDR [FROM]             ICMP echo request on a raw socket
   ping-socket ADDR             the same on a ping socket
   raw-ip, raw-udp ADDR         UDP on a raw socket, with and without an IP header of our own
@@ -42,7 +42,7 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   send                         one byte on the kept socket
   pass, receive PATH           sends the kept socket to who receives at PATH; receives one and keeps it
   listen, drain ADDR:PORT      serve in the background: a byte to each; take all that comes
-  mptcp-listen, sctp-listen ADDR:PORT  listens by these protocols, kept
+  mptcp-listen ADDR:PORT       listens for Multipath TCP, kept
   proxy ADDR:PORT ADDR:PORT    connects on to the second for each connection, prints `proxied=ERRNO`
   blast ADDR:PORT MS           sends as much as it can; prints `blasted=BYTES microseconds=N cpu=N`
   unshare net|user+net         new namespaces for this process

@@ -211,23 +211,26 @@ fn source_routed(to: SocketAddr, first: IpAddr) -> io::Result<()> {
     send_bytes(&socket, b"x", 0, &to)
 }
 
+/// The beginning of an association: it is asked for, nobody waits for the answer.
 fn sctp_connect(to: SocketAddr, by_option: bool) -> io::Result<()> {
     let to = Address::new(to);
-    let socket = sys::socket(to.family(), libc::SOCK_STREAM, libc::IPPROTO_SCTP)?;
-    patience(&socket)?;
-    if !by_option {
-        return connect(&socket, &to);
+    let socket = sys::socket(to.family(), libc::SOCK_STREAM | libc::SOCK_NONBLOCK, libc::IPPROTO_SCTP)?;
+    let done = if by_option {
+        let (fd, list) = (socket.as_raw_fd(), to.as_ptr().cast());
+        // SAFETY: the pointer and the length describe one address, which outlives the call.
+        check(unsafe { libc::setsockopt(fd, SOL_SCTP, SCTP_SOCKOPT_CONNECTX, list, to.size()) }).map(drop)
+    } else {
+        connect(&socket, &to)
+    };
+    match done {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
+        done => done,
     }
-    let (fd, list) = (socket.as_raw_fd(), to.as_ptr().cast());
-    // SAFETY: the pointer and the length describe one address, which outlives the call.
-    check(unsafe { libc::setsockopt(fd, SOL_SCTP, SCTP_SOCKOPT_CONNECTX, list, to.size()) })?;
-    Ok(())
 }
 
 /// A message whose association is made on the way.
 fn sctp_send(to: SocketAddr) -> io::Result<()> {
     let to = Address::new(to);
-    let socket = sys::socket(to.family(), libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP)?;
-    patience(&socket)?;
+    let socket = sys::socket(to.family(), libc::SOCK_SEQPACKET | libc::SOCK_NONBLOCK, libc::IPPROTO_SCTP)?;
     send_bytes(&socket, b"x", 0, &to)
 }

@@ -24,8 +24,7 @@ use super::{
 pub(super) fn perform(words: &[&str], kept: &mut Kept) -> Done {
     Ok(Some(match words {
         ["listen", at] => listen(address(at)?),
-        ["mptcp-listen", at] => listen_by(address(at)?, (libc::SOCK_STREAM, libc::IPPROTO_MPTCP), kept),
-        ["sctp-listen", at] => listen_by(address(at)?, (libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP), kept),
+        ["mptcp-listen", at] => mptcp_listen(address(at)?, kept),
         ["proxy", at, to] => proxy(address(at)?, address(to)?),
         ["drain", at] => drain(address(at)?),
         ["blast", to, milliseconds] => blast(address(to)?, Duration::from_millis(milliseconds.parse()?)),
@@ -51,10 +50,10 @@ fn listen(at: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// Listens by another protocol; the kernel makes the connections, nobody takes them.
-fn listen_by(at: SocketAddr, (kind, protocol): (libc::c_int, libc::c_int), kept: &mut Kept) -> io::Result<()> {
+/// Listens for Multipath TCP; the kernel makes the connections, nobody takes them.
+fn mptcp_listen(at: SocketAddr, kept: &mut Kept) -> io::Result<()> {
     let at = Address::new(at);
-    let socket = sys::socket(at.family(), kind, protocol)?;
+    let socket = sys::socket(at.family(), libc::SOCK_STREAM, libc::IPPROTO_MPTCP)?;
     act_net::bind(&socket, &at)?;
     // SAFETY: listen takes two integers; the descriptor is open.
     check(unsafe { libc::listen(socket.as_raw_fd(), 4096) })?;

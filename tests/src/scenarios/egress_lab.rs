@@ -5,6 +5,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path,
     time::Duration,
 };
 
@@ -209,10 +210,12 @@ impl Field {
     }
 }
 
-/// An alert says of each way that it was refused.
-pub(super) fn alerted(sentinel: &Sentinel, ways: &[Way]) -> Result<()> {
+/// An alert says of each way that it was refused. Who sent through io_uring is the process, whoever did it in the kernel.
+pub(super) fn alerted(ctx: &Ctx, sentinel: &Sentinel, ways: &[Way]) -> Result<()> {
     for (number, way) in (1..).zip(ways) {
-        alerted_for(sentinel, way.destination(Side::Forbidden, number)).with_context(|| way.op)?;
+        let alert = alerted_for(sentinel, way.destination(Side::Forbidden, number)).with_context(|| way.op)?;
+        let blamed = Path::new(text(&alert, "/process/executable"));
+        ensure!(blamed == ctx.tests_bin || !way.op.starts_with("uring-"), "{}: another is blamed: {alert}", way.op);
     }
     Ok(())
 }
@@ -232,7 +235,7 @@ pub(super) fn row(ctx: &Ctx, ways: &[Way]) -> Result<()> {
     field.arrive(ctx, ways, Side::Forbidden, PROOF).context("without Sentinel")?;
     let sentinel = field.ground.enforce(ctx).policy(&ctx.policy("lab", RULES)?).start()?;
     field.refused(ctx, ways).context("with the rules")?;
-    alerted(&sentinel, ways)?;
+    alerted(ctx, &sentinel, ways)?;
     field.arrive(ctx, ways, Side::Allowed, 20).context("to allowed destinations")?;
     super::enforce_lab::stop(sentinel)?;
     field.arrive(ctx, ways, Side::Forbidden, 1).context("after Sentinel")

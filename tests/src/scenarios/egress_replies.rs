@@ -3,10 +3,13 @@
 //! Invariant: the question comes from the far end, from an address that the rules name; what counts is what goes back there.
 //! The kernel's own sockets belong to no scope: with one, the status says so; on the whole host they are silent.
 
+use std::net::IpAddr;
+
 use anyhow::{Context, Result, ensure};
 
 use super::{
-    egress_lab::{Field, PROOF, QUIET, RULES, alerted_for},
+    egress_lab::{self, Field, PROOF, QUIET, RULES, Side, alerted_for},
+    egress_pending,
     enforce_lab::stop,
 };
 use crate::harness::{
@@ -35,13 +38,13 @@ const QUESTIONS: [Question; 4] = [
 ];
 
 /// Who asks: the `number`th question has an address of its own.
-fn asker(number: usize, v6: bool) -> String {
-    if v6 { format!("2001:db8:bad::{number}") } else { format!("203.0.113.{number}") }
+fn asker(side: Side, number: usize, v6: bool) -> IpAddr {
+    if v6 { egress_lab::v6(side, number).into() } else { egress_lab::v4(side, number).into() }
 }
 
 /// Asks so often, from the far end; gives how many answers went back.
-fn ask(ctx: &Ctx, field: &Field, question: &Question, number: usize, v6: bool, times: u32) -> Result<u64> {
-    let from = asker(number, v6);
+fn ask(ctx: &Ctx, field: &Field, question: &Question, address: IpAddr, times: u32) -> Result<u64> {
+    let (from, v6) = (address.to_string(), address.is_ipv6());
     let bracketed =
         |address: &str, op: &str| if v6 && op.contains(':') { format!("[{address}]") } else { address.to_owned() };
     let near = if v6 { NEAR_V6 } else { NEAR_V4 };
@@ -50,7 +53,6 @@ fn ask(ctx: &Ctx, field: &Field, question: &Question, number: usize, v6: bool, t
         .replace("{near}", &bracketed(near, question.op))
         .replace("{from}", &bracketed(&from, question.op))
         .replace("{ms}", if times == 1 { "200" } else { "1" });
-    let address = from.parse()?;
     let before = field.meter.frames(address);
     // Errors are limited to a thousand a second for the whole machine.
     let pause = if question.op.starts_with("sendto") { 2 } else { 0 };
@@ -75,7 +77,7 @@ fn replies(ctx: &Ctx) -> Result<()> {
     ensure!(listener.next_errno()? == 0, "the listener cannot listen");
     let all = || QUESTIONS.iter().flat_map(|question| [(question, false), (question, true)]).enumerate();
     for (number, (question, v6)) in all() {
-        let came = ask(ctx, &field, question, number + 1, v6, PROOF)?;
+        let came = ask(ctx, &field, question, asker(Side::Forbidden, number + 1, v6), PROOF)?;
         // Several answers to one question are one each at least.
         ensure!(came >= u64::from(PROOF), "{}, IPv6 {v6}: {came} answers to {PROOF} without Sentinel", question.name);
     }
@@ -85,12 +87,17 @@ fn replies(ctx: &Ctx) -> Result<()> {
     let scoped = ctx.place == Place::Host;
     ensure!(reasons.contains("kernel_replies") == scoped, "the status says: {reasons}");
     for (number, (question, v6)) in all() {
-        let came = ask(ctx, &field, question, number + 21, v6, 3)?;
-        let leaves = scoped && !question.by_listener;
+        let address = asker(Side::Forbidden, number + 21, v6);
+        let came = ask(ctx, &field, question, address, 3)?;
+        // The kernel's RST in IPv6 belongs to no socket at all: only a program on the device sees it.
+        let past_cgroups = question.name == "RST" && v6 && !egress_pending::ENFORCED;
+        let leaves = (scoped && !question.by_listener) || past_cgroups;
         ensure!((came > 0) == leaves, "{}, IPv6 {v6}: {came} answers", question.name);
         if !leaves {
-            alerted_for(&sentinel, asker(number + 21, v6).parse()?).context(question.name)?;
+            alerted_for(&sentinel, address).context(question.name)?;
         }
+        let came = ask(ctx, &field, question, asker(Side::Allowed, number + 21, v6), 3)?;
+        ensure!(came >= 3, "{}, IPv6 {v6}: {came} answers to 3 from an allowed address", question.name);
     }
     drop(listener);
     stop(sentinel)
