@@ -16,6 +16,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use super::{
     egress_calls::{CARRIED, FAST_OPEN, IO_URING, MAPPED, MPTCP, RAW, UDP, UNSPEC},
     egress_lab::{Field, PROOF, QUIET, Side, Way},
+    egress_pending::{PACKET, SCTP, enforced},
+    egress_pending_paths::{TUN, forward},
     enforce_lab::{PATIENCE, stop},
 };
 use crate::harness::{
@@ -40,9 +42,15 @@ const PROCESSES: usize = 4;
 const DATABASE_EVERY: Duration = Duration::from_secs(1);
 const POLICY_EVERY: Duration = Duration::from_secs(5);
 
-/// Everything that a socket of the Internet families can do. A packet socket's frames are shown in `egress_pending`.
+/// Everything that a socket of the Internet families can do: none of it is refused by type.
 fn ways() -> Vec<Way> {
     [&IO_URING[..], &UDP, &FAST_OPEN, &UNSPEC, &MAPPED, &CARRIED, &RAW, &MPTCP].concat()
+}
+
+/// That, and where the kernel programs are there, what is refused by type.
+fn forbidden_ways(ctx: &Ctx) -> Vec<Way> {
+    let by_type = [&PACKET[..], &TUN, &SCTP].concat();
+    [ways(), if enforced(ctx) { by_type } else { Vec::new() }].concat()
 }
 
 fn attempts() -> Result<usize> {
@@ -115,8 +123,10 @@ fn policy(ctx: &Ctx, version: u64) -> Result<PathBuf> {
 
 /// The counter is proved with everything together, then Sentinel is started.
 fn start(ctx: &Ctx, field: &Field) -> Result<Sentinel> {
-    let each = PROOF / u32::try_from(ways().len())? + 1;
-    field.arrive(ctx, &ways(), Side::Forbidden, each).context("without Sentinel")?;
+    forward(field)?;
+    let ways = forbidden_ways(ctx);
+    let each = PROOF / u32::try_from(ways.len())? + 1;
+    field.arrive(ctx, &ways, Side::Forbidden, each).context("without Sentinel")?;
     field.ground.enforce(ctx).policy(&policy(ctx, 0)?).geoip(&renew(ctx, 0)?).start()
 }
 
@@ -149,7 +159,7 @@ fn blow(ctx: &Ctx, field: &Field, attempts: usize) -> Result<()> {
     field.meter.settled(QUIET)?;
     let before = field.forbidden_frames();
     let file = list(ctx)?;
-    let ways = ways().len();
+    let ways = forbidden_ways(ctx).len();
     let begin = Instant::now();
     let mut running = (0..PROCESSES)
         .map(|process| {
@@ -182,7 +192,8 @@ fn blow(ctx: &Ctx, field: &Field, attempts: usize) -> Result<()> {
 
 /// All operations, a line each, with an address of its own.
 fn list(ctx: &Ctx) -> Result<PathBuf> {
-    let lines: String = (1..).zip(ways()).map(|(number, way)| way.once(Side::Forbidden, number) + "\n").collect();
+    let lines: String =
+        (1..).zip(forbidden_ways(ctx)).map(|(number, way)| way.once(Side::Forbidden, number) + "\n").collect();
     ctx.write("storm", lines)
 }
 

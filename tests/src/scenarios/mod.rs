@@ -9,6 +9,7 @@ mod egress_calls;
 mod egress_first;
 mod egress_lab;
 mod egress_pending;
+mod egress_pending_paths;
 mod egress_replies;
 mod egress_rewrite;
 mod egress_sockets;
