@@ -133,7 +133,14 @@ fn bind(socket: &OwnedFd) -> io::Result<()> {
     at.sxdp_flags = libc::XDP_COPY;
     at.sxdp_ifindex = device_index(DEVICE)?;
     let length = sys::len_of::<libc::sockaddr_xdp>();
-    // SAFETY: the pointer and the length describe `at`.
-    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const at).cast(), length) })?;
-    Ok(())
+    let mut tries = 0;
+    loop {
+        // SAFETY: the pointer and the length describe `at`.
+        match check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const at).cast(), length) }) {
+            // The kernel lets go of a queue a little after the socket before was closed.
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && tries < 200 => tries += 1,
+            done => return done.map(drop),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
