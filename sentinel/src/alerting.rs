@@ -13,6 +13,7 @@ use crate::{
     config::Mode,
     event::Common,
     input::Input,
+    standing::UNKNOWN_RULE,
     world::{Rule, World},
 };
 
@@ -42,9 +43,7 @@ impl Note {
     /// Id, severity, text.
     const fn says(self) -> (&'static str, alerts::Severity, &'static str) {
         match self {
-            Self::UnknownCountry => {
-                (UNKNOWN_RULE, alerts::Severity::Medium, "Destination without a known country")
-            }
+            Self::UnknownCountry => (UNKNOWN_RULE, alerts::Severity::Medium, "Destination without a known country"),
             Self::Disagreement => (
                 "hooks-disagree",
                 alerts::Severity::Critical,

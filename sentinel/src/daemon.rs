@@ -42,6 +42,8 @@ use crate::{
 
 /// How often expired entries and ended processes are swept.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Of so many sweeps one looks for new devices in every network namespace; what those send passes this one's devices too.
+const NAMESPACES: u64 = 5;
 /// How long a request for the status may hand on events before it is answered.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long the sinks get at the end.
@@ -69,6 +71,7 @@ pub struct Daemon {
     pub sockets: Sockets,
     /// The last reload that was refused.
     pub refused_reload: Option<String>,
+    sweeps: u64,
     flags: Flags,
     rings: Rings,
     _lock: File,
@@ -210,7 +213,19 @@ impl Daemon {
         let processes = Processes::from_proc(Containers::new(cgroups));
         let pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
         let sockets = Sockets::probe();
-        Ok(Self { config, kernel, proofs, stats, pipeline, sockets, refused_reload: None, flags, rings, _lock: lock })
+        Ok(Self {
+            config,
+            kernel,
+            proofs,
+            stats,
+            pipeline,
+            sockets,
+            refused_reload: None,
+            sweeps: 0,
+            flags,
+            rings,
+            _lock: lock,
+        })
     }
 
     /// Fails when less is enforced than `--require` says.
@@ -306,7 +321,8 @@ impl Daemon {
             Ok(gone) => tracing::info!("{gone} block entries have expired"),
             Err(error) => tracing::error!("sweeping block entries: {error}"),
         }
-        match self.kernel.sync_devices() {
+        self.sweeps = self.sweeps.wrapping_add(1);
+        match self.kernel.sync_devices(self.sweeps.is_multiple_of(NAMESPACES)) {
             Ok(0) => {}
             Ok(new) => tracing::info!("{new} new network devices are watched"),
             Err(error) => tracing::error!("watching new network devices: {error}"),

@@ -25,7 +25,7 @@ use crate::{
 
 pub mod diag;
 mod look;
-mod namespaces;
+pub mod namespaces;
 mod owners;
 pub mod verdict;
 mod wire;

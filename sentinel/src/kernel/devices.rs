@@ -1,10 +1,16 @@
-//! Programs on network devices: every device of this network namespace gets one on its way out, new ones too.
+//! Programs on network devices: every device of the host gets one on its way out, in every network namespace, new ones too.
 //!
-//! Invariant: only with the whole host as scope, or in a network namespace that is not the initial one; a host's devices
-//! never see an enforcing program under a scope of one cgroup. Loopback gets one only while a canary proves it: what it
-//! carries does not leave.
+//! Invariant: a host's devices never see an enforcing program under a scope of one cgroup; Sentinel in a network namespace of
+//! its own then watches that one. Loopback gets a program only while a canary proves it: what it carries does not leave.
+//! No thread of the daemon's changes its namespace: those that enter one end there.
 
-use std::{collections::BTreeMap, ffi::CStr, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::CStr,
+    fs::File,
+    io,
+    os::unix::fs::MetadataExt as _,
+};
 
 use aya::{
     Ebpf,
@@ -14,9 +20,13 @@ use aya::{
     },
     util::KernelVersion,
 };
-use rustix::fd::{AsRawFd as _, OwnedFd};
+use rustix::{
+    fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
 
 use super::{KernelError, attach::Checked, chain};
+use crate::sockets::namespaces;
 
 /// Frames begin with an Ethernet header (`ARPHRD_ETHER`, `ARPHRD_LOOPBACK`).
 const ETHERNET: [u16; 2] = [1, 772];
@@ -37,46 +47,103 @@ pub(super) fn unavailable(scope: &Checked, wanted: bool) -> Option<String> {
     old.then(|| "needs tcx (Linux 6.6)".to_owned())
 }
 
-/// Whether this process is in the network namespace of PID 1.
+/// Process that all kernel threads descend from; it is in the initial namespaces, and unlike PID 1 may be looked at.
+const KERNEL_THREADS: &str = "2";
+
+/// Whether this process is in the initial network namespace.
 fn in_initial_namespace() -> bool {
     let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
     // If it cannot be told, it is: the guard must hold.
-    namespace("1").is_none_or(|init| namespace("self").is_none_or(|own| own == init))
+    namespace(KERNEL_THREADS).is_none_or(|init| namespace("self").is_none_or(|own| own == init))
 }
 
-/// Links to devices, by interface index and name.
+/// A device: inode number of its network namespace, interface index, name.
+type Device = (u64, u32, String);
+
+/// Links to devices.
 #[derive(Default)]
 pub(super) struct Devices {
-    links: BTreeMap<(u32, String), SchedClassifierLink>,
+    links: BTreeMap<Device, SchedClassifierLink>,
+    loopback: Option<SchedClassifierLink>,
+}
+
+/// What a visit of namespaces came to.
+#[derive(Default)]
+struct Visit {
+    present: BTreeSet<Device>,
+    failed: Option<KernelError>,
+    new: usize,
 }
 
 impl Devices {
-    /// Attaches to devices that are new; forgets those that are gone. How many are new, and the first that failed.
-    pub(super) fn sync(&mut self, ebpf: &mut Ebpf) -> Result<usize, KernelError> {
-        let present = names().map_err(|error| failed("the devices of this namespace", &error))?;
-        self.links.retain(|device, _| present.contains(device));
-        let new: Vec<_> = present.into_iter().filter(|device| device.1 != LOOPBACK).collect();
-        let mut result = Ok(0);
-        for device in new {
+    /// Attaches to devices that are new, in every network namespace or in this one; forgets those that are gone. How many
+    /// are new, or the first that failed, after all others.
+    pub(super) fn sync(&mut self, ebpf: &mut Ebpf, everywhere: bool) -> Result<usize, KernelError> {
+        let mut visit = Visit::default();
+        let own = own_namespace();
+        if everywhere {
+            namespaces::each(|namespace| {
+                self.visit_other(ebpf, namespace, &mut visit);
+                true
+            });
+            self.links.retain(|device, _| visit.present.contains(device));
+        } else {
+            self.visit(ebpf, own, &mut visit);
+            self.links.retain(|device, _| device.0 != own || visit.present.contains(device));
+        }
+        visit.failed.map_or(Ok(visit.new), Err)
+    }
+
+    /// Visits a namespace on a thread that ends there.
+    fn visit_other(&mut self, ebpf: &mut Ebpf, namespace: &File, visit: &mut Visit) {
+        let inode = namespace.metadata().map_or(0, |meta| meta.ino());
+        let entered = std::thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+                self.visit(ebpf, inode, visit);
+                io::Result::Ok(())
+            });
+            inside.join()
+        });
+        match entered {
+            Ok(Ok(())) => {}
+            // One that ended meanwhile has no devices any more.
+            Ok(Err(error)) => tracing::debug!("network namespace {inode}: {error}"),
+            Err(_) => tracing::error!("network namespace {inode}: the visit panicked"),
+        }
+    }
+
+    fn visit(&mut self, ebpf: &mut Ebpf, inode: u64, visit: &mut Visit) {
+        let devices = match names() {
+            Ok(devices) => devices,
+            Err(error) => {
+                visit.failed.get_or_insert(failed("the devices of a namespace", &error));
+                return;
+            }
+        };
+        for (index, name) in devices.into_iter().filter(|(_, name)| name != LOOPBACK) {
+            let device = (inode, index, name);
+            visit.present.insert(device.clone());
             if self.links.contains_key(&device) {
                 continue;
             }
-            match attach(ebpf, &device.1) {
+            match attach(ebpf, &device.2) {
                 Ok(link) => {
                     self.links.insert(device, link);
-                    result = result.map(|count| count + 1);
+                    visit.new += 1;
                 }
-                Err(error) => result = result.and(Err(error)),
+                Err(error) => {
+                    visit.failed.get_or_insert(error);
+                }
             }
         }
-        result
     }
 
     /// Puts loopback under the program while a canary runs, or takes it out again.
     pub(super) fn loopback(&mut self, ebpf: &mut Ebpf, on: bool) -> Result<(), KernelError> {
-        self.links.retain(|(_, name), _| name != LOOPBACK);
+        self.loopback = None;
         if on {
-            self.links.insert((0, LOOPBACK.to_owned()), attach(ebpf, LOOPBACK)?);
+            self.loopback = Some(attach(ebpf, LOOPBACK)?);
         }
         Ok(())
     }
@@ -85,6 +152,10 @@ impl Devices {
     pub(super) fn count(&self) -> usize {
         self.links.len()
     }
+}
+
+fn own_namespace() -> u64 {
+    std::fs::metadata("/proc/self/ns/net").map_or(0, |meta| meta.ino())
 }
 
 /// Loads both programs, so that a new device only needs a link.

@@ -164,7 +164,7 @@ impl Kernel {
             }
             if state.hook.attach == Attach::Devices {
                 devices::load(&mut self.ebpf)?;
-                self.devices.sync(&mut self.ebpf)?;
+                self.devices.sync(&mut self.ebpf, self.scope.id == 0)?;
             } else {
                 let program = program(&mut self.ebpf, state.hook.name)?;
                 attach_one(program, state.hook, &self.scope, &btf)?;
@@ -174,14 +174,15 @@ impl Kernel {
         Ok(())
     }
 
-    /// Attaches to network devices that are new; how many there were.
+    /// Attaches to network devices that are new, in this network namespace or in every one of the host; how many there were.
     ///
     /// # Errors
     ///
     /// [`KernelError::Attach`], the first one; the others are still attached to.
-    pub fn sync_devices(&mut self) -> Result<usize, KernelError> {
+    pub fn sync_devices(&mut self, everywhere: bool) -> Result<usize, KernelError> {
         let watched = self.hooks.iter().any(|state| state.hook.attach == Attach::Devices && state.attached);
-        if watched { self.devices.sync(&mut self.ebpf) } else { Ok(0) }
+        let everywhere = everywhere && self.scope.id == 0;
+        if watched { self.devices.sync(&mut self.ebpf, everywhere) } else { Ok(0) }
     }
 
     /// Puts the loopback device under the device program while a canary runs, or takes it out again.
