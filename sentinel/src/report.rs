@@ -34,6 +34,8 @@ const KINDS: [(u16, &str); 10] = [
 const OPEN_EXITS: &str = "sys_exit_open";
 /// The hook that names destinations, which can be switched off.
 const INGRESS: &str = "ingress";
+/// The hook on network devices, which is on in enforce mode only.
+const FORWARD: &str = "forward";
 
 impl Daemon {
     /// The state now.
@@ -171,7 +173,7 @@ impl Daemon {
 /// Whether something is not seen because this hook does not work. Those that stand in for another hook, or are switched
 /// off, are not missed.
 fn unseen(hook: &HookStatus) -> bool {
-    let unneeded = hook.name == OPEN_EXITS || (hook.name == INGRESS && !hook.attached);
+    let unneeded = hook.name == OPEN_EXITS || ([INGRESS, FORWARD].contains(&hook.name.as_str()) && !hook.attached);
     !unneeded && !hook.proven
 }
 

@@ -145,22 +145,23 @@ impl UdpSink {
     }
 }
 
-/// Counts the frames that reach a device for one destination address, whatever protocol they carry and however it is
-/// wrapped; see [`Meter`] for many addresses and for the proof that none was lost.
+/// Frames for one destination that have come since it was made; see [`Meter`] for the proof that none was lost.
 #[derive(Debug)]
 pub struct Sniffer {
-    meter: Meter,
+    meter: Arc<Meter>,
     destination: IpAddr,
+    before: u64,
 }
 
 impl Sniffer {
-    /// Starts counting on `device` in the calling thread's network namespace.
-    pub fn start(device: &str, destination: IpAddr) -> Result<Self> {
-        Ok(Self { meter: Meter::start(device)?, destination })
+    /// Begins at what the meter has counted up to now. The meter's socket is older: an enforcing Sentinel refuses new ones.
+    pub fn new(meter: Arc<Meter>, destination: IpAddr) -> Self {
+        let before = meter.frames(destination);
+        Self { meter, destination, before }
     }
 
     /// Frames for the destination so far.
     pub fn frames(&self) -> u64 {
-        self.meter.frames(self.destination)
+        self.meter.frames(self.destination) - self.before
     }
 }

@@ -111,13 +111,16 @@ pub struct VethPair {
     pub near: NetNs,
     /// The rest of the world; its device is `far0`.
     pub far: NetNs,
+    meter: Arc<Meter>,
 }
 
 impl VethPair {
     /// Makes both namespaces and the cable.
     pub fn create() -> Result<Self> {
-        let pair = Self { near: NetNs::create()?, far: NetNs::create()? };
-        pair.near.ip(&format!("link add near0 type veth peer name far0 netns {}", pair.far.path()))?;
+        let (near, far) = (NetNs::create()?, NetNs::create()?);
+        near.ip(&format!("link add near0 type veth peer name far0 netns {}", far.path()))?;
+        let meter = Arc::new(far.enter(|| Meter::start("far0"))?);
+        let pair = Self { near, far, meter };
         pair.near.ip(&format!("addr add {NEAR_V4}/24 dev near0"))?;
         pair.near.ip(&format!("addr add {NEAR_V6}/64 dev near0 nodad"))?;
         pair.far.ip(&format!("addr add {FAR_V4}/24 dev far0"))?;
@@ -142,11 +145,11 @@ impl VethPair {
     /// Starts counting the frames that arrive at the far end for `destination`.
     pub fn sniff(&self, destination: &str) -> Result<Sniffer> {
         let destination: IpAddr = destination.parse().with_context(|| format!("`{destination}` is no address"))?;
-        self.far.enter(move || Sniffer::start("far0", destination))
+        Ok(Sniffer::new(self.meter(), destination))
     }
 
-    /// Starts counting the frames that arrive at the far end, by destination.
-    pub fn meter(&self) -> Result<Meter> {
-        self.far.enter(|| Meter::start("far0"))
+    /// The count of the frames that have arrived at the far end, by destination.
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
     }
 }

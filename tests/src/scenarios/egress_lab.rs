@@ -124,7 +124,7 @@ pub(super) fn is_forbidden(address: &IpAddr) -> bool {
 /// The near end, where acts take place, and the far end, which answers and counts.
 pub(super) struct Field {
     pub(super) ground: Ground,
-    pub(super) meter: Meter,
+    pub(super) meter: std::sync::Arc<Meter>,
     pub(super) tcp: TcpSink,
     pub(super) udp: UdpSink,
 }
@@ -140,7 +140,7 @@ impl Field {
         ground.pair.near.sysctl("ipv4/tcp_fastopen", "5")?;
         ground.pair.near.sysctl("ipv4/ping_group_range", "0 2147483647")?;
         let (tcp, udp) = (ground.pair.far.tcp_sink("[::]:80")?, ground.pair.far.udp_sink("[::]:53")?);
-        let field = Self { meter: ground.pair.meter()?, ground, tcp, udp };
+        let field = Self { meter: ground.pair.meter(), ground, tcp, udp };
         field.meet(ctx)?;
         Ok(field)
     }
@@ -220,10 +220,12 @@ pub(super) fn alerted(ctx: &Ctx, sentinel: &Sentinel, ways: &[Way]) -> Result<()
     Ok(())
 }
 
-/// An alert says that something was refused for this destination, however it was spelled. Gives it.
+/// An alert says that the kernel refused something for this destination, however it was spelled. Gives it.
 pub(super) fn alerted_for(sentinel: &Sentinel, destination: IpAddr) -> Result<Value> {
     let means = |alert: &Value| text(alert, "/destination/ip").parse() == Ok(destination);
-    let alert = sentinel.wait_alert(PATIENCE, |alert| is_blocked(alert) && means(alert))?;
+    // A connection from before may have been destroyed besides.
+    let refused = |alert: &Value| is_blocked(alert) && alert["sentinel"]["decided_in"] == "kernel";
+    let alert = sentinel.wait_alert(PATIENCE, |alert| refused(alert) && means(alert))?;
     ensure_shown(&alert, "lab-egress", Shown::Refused)?;
     Ok(alert)
 }

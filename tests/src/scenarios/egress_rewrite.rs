@@ -3,13 +3,17 @@
 //! Invariant: the address in the call is allowed and stays so; only what leaves is forbidden. The rules are real nft rules
 //! in the near end's own network namespace.
 
-use std::path::Path;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::{
     egress_lab::{Field, PROOF, QUIET, RULES, Side, Way, alerted_for, one, some, v4, v6},
-    enforce_lab::{EPERM, stop},
+    enforce_lab::{EPERM, PATIENCE, is_blocked, stop},
 };
 use crate::harness::{
     command::Running,
@@ -96,7 +100,11 @@ fn dnat(ctx: &Ctx) -> Result<()> {
     field.meter.settled(QUIET)?;
     field.none_since(&before)?;
     for (last, op) in REWRITTEN {
-        alerted_for(&sentinel, behind(last, op)).context(op)?;
+        let alert = alerted_for(&sentinel, behind(last, op)).context(op)?;
+        // A raw socket's sends pass no hook that could note where they were asked to go.
+        if let Some(asked) = op.rsplit(' ').next().and_then(|to| to.parse::<SocketAddr>().ok()) {
+            ensure!(alert["destination"]["address"] == asked.ip().to_string(), "{op}: one address is missing: {alert}");
+        }
     }
     let others: [Way; 3] = [one("sendto {4}:53"), some("connect {4}:80"), one("sendto [{6}]:53")];
     field.arrive(ctx, &others, Side::Allowed, 20).context("what is not rewritten")?;
@@ -123,7 +131,7 @@ fn proxy(ctx: &Ctx) -> Result<()> {
     nft(ctx, &field, REDIRECT)?;
     let mut proxy = field.act(ctx, "proxy 0.0.0.0:3128 203.0.113.81:80 -- wait").start()?;
     ensure!(proxy.next_errno()? == 0, "the proxy cannot listen");
-    let forbidden = v4(Side::Forbidden, 81).into();
+    let forbidden: IpAddr = v4(Side::Forbidden, 81).into();
     through(ctx, &field, &mut proxy, 0).context("without Sentinel")?;
     field.meter.settled(QUIET)?;
     ensure!(field.meter.frames(forbidden) > 0, "no frame came through the proxy without Sentinel");
@@ -133,9 +141,12 @@ fn proxy(ctx: &Ctx) -> Result<()> {
     through(ctx, &field, &mut proxy, EPERM).context("with the rules")?;
     field.meter.settled(QUIET)?;
     field.none_since(&before)?;
-    let alert = alerted_for(&sentinel, forbidden)?;
+    alerted_for(&sentinel, forbidden)?;
+    // The end of its connection from before has an alert too, of a packet that is nobody's.
     let pid = proxy.pid();
-    ensure!(alert["process"]["pid"] == pid, "the proxy is {pid}, blamed is another: {alert}");
+    let of_proxy = |alert: &Value| alert["process"]["pid"] == pid && alert["sentinel"]["decided_in"] == "kernel";
+    let alert = sentinel.wait_alert(PATIENCE, |alert| is_blocked(alert) && of_proxy(alert)).context("the proxy's")?;
+    ensure!(alert["destination"]["ip"] == forbidden.to_string(), "{alert}");
     drop(proxy);
     stop(sentinel)
 }

@@ -143,7 +143,7 @@ fn tried_from(ctx: &Ctx, field: &Field, there: &str, errno: i32, number: &str) -
         let came = process.next_errno()?;
         ensure!(came == errno, "{op}: errno {came}, expected {errno}");
     }
-    let meter = cable.as_ref().map_or(&field.meter, |cable| &cable.meter);
+    let meter = cable.as_ref().map_or(&*field.meter, |cable| &cable.meter);
     meter.settled(QUIET)?;
     for address in [format!("203.0.113.{number}"), format!("2001:db8:bad::{number}")] {
         let frames = meter.frames(address.parse()?);
