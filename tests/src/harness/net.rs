@@ -1,15 +1,14 @@
 //! Network namespaces without names, joined by veth pairs.
 //!
-//! Invariant: a namespace is held by a descriptor only, so that it and its devices vanish with the test process; the
-//! initial namespace is never configured.
+//! Invariant: a namespace is held by a descriptor and a thread that waits in it, so that it and its devices vanish with the
+//! test process, and Sentinel finds it as it finds those of real processes; the initial namespace is never configured.
 
 use std::{
     fs::File,
-    io,
     net::{IpAddr, SocketAddr},
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::Path,
-    sync::Arc,
+    sync::{Arc, mpsc},
 };
 
 use anyhow::{Context, Result, anyhow};
@@ -36,17 +35,25 @@ const CLAIMED: [&str; 4] = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24",
 #[derive(Clone, Debug)]
 pub struct NetNs {
     fd: Arc<OwnedFd>,
+    /// The thread inside ends when the last of these is dropped.
+    _inside: Option<mpsc::Sender<()>>,
 }
 
 impl NetNs {
     /// Makes one, with its loopback device up.
     pub fn create() -> Result<Self> {
-        let opened = std::thread::spawn(|| -> io::Result<File> {
-            sys::unshare(libc::CLONE_NEWNET)?;
-            File::open("/proc/thread-self/ns/net")
+        let (give, made) = mpsc::channel();
+        let (inside, end) = mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            let made = sys::unshare(libc::CLONE_NEWNET).and_then(|()| File::open("/proc/thread-self/ns/net"));
+            // Without a receiver there is nobody to wait for; an error of `recv` is the end.
+            if give.send(made).is_ok() {
+                let _ = end.recv();
+            }
         });
-        let file = opened.join().map_err(|_| anyhow!("the thread making a network namespace panicked"))?;
-        let netns = Self { fd: Arc::new(file.context("making a network namespace")?.into()) };
+        let file = made.recv().map_err(|_| anyhow!("the thread making a network namespace panicked"))?;
+        let file = file.context("making a network namespace")?;
+        let netns = Self { fd: Arc::new(file.into()), _inside: Some(inside) };
         netns.ip("link set lo up")?;
         Ok(netns)
     }
@@ -55,7 +62,7 @@ impl NetNs {
     pub fn of_process(pid: u32) -> Result<Self> {
         let path = format!("/proc/{pid}/ns/net");
         let file = File::open(&path).with_context(|| format!("opening {path}"))?;
-        Ok(Self { fd: Arc::new(file.into()) })
+        Ok(Self { fd: Arc::new(file.into()), _inside: None })
     }
 
     /// Its descriptor.

@@ -125,8 +125,8 @@ pub(super) fn is_forbidden(address: &IpAddr) -> bool {
 pub(super) struct Field {
     pub(super) ground: Ground,
     pub(super) meter: std::sync::Arc<Meter>,
-    pub(super) tcp: TcpSink,
-    pub(super) udp: UdpSink,
+    _tcp: TcpSink,
+    _udp: UdpSink,
 }
 
 impl Field {
@@ -140,7 +140,7 @@ impl Field {
         ground.pair.near.sysctl("ipv4/tcp_fastopen", "5")?;
         ground.pair.near.sysctl("ipv4/ping_group_range", "0 2147483647")?;
         let (tcp, udp) = (ground.pair.far.tcp_sink("[::]:80")?, ground.pair.far.udp_sink("[::]:53")?);
-        let field = Self { meter: ground.pair.meter(), ground, tcp, udp };
+        let field = Self { meter: ground.pair.meter(), ground, _tcp: tcp, _udp: udp };
         field.meet(ctx)?;
         Ok(field)
     }
