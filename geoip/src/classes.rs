@@ -179,8 +179,7 @@ impl<'a> Pool<'a> {
             return ClassFacts { special: true, ..ClassFacts::default() };
         }
         let all = self.databases.iter().zip(records).zip(&self.covered);
-        let sayings =
-            all.map(|((database, id), covered)| Saying::new(&database.records.get(*id), *covered)).collect();
+        let sayings = all.map(|((database, id), covered)| Saying::new(&database.records.get(*id), *covered)).collect();
         ClassFacts { special: false, sayings, lists }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use geoip::{ClassFacts, Classes, Coverage, Database, Selection, TableImage, Votes};
+use geoip::{ClassFacts, Classes, Database, Selection, TableImage, Votes};
 use sentinel_common::{
     address::Address,
     geo::{BLOCKS, ClassRules, EXEMPTIONS},
