@@ -180,7 +180,7 @@ impl One<'_> {
         }
         Err(format!(
             "no country database in use tells the region {region}, so the rule could never hold; give one that does with \
-             --geoip (`sentinel geo check FILE` shows what a file tells)"
+             --geoip (`sentinel geo check FILE` shows what a file tells), or use block_countries or block_cidrs"
         ))
     }
 
@@ -428,3 +428,6 @@ pub fn unknown_rule(mode: Mode) -> Rule {
         list: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,6 +150,8 @@ fn is_written(source: &Source, found: &Found, member: &Value) -> bool {
 /// Line and column of a string literal within a span.
 fn find_literal(source: &Source, start: u32, end: u32, text: &str) -> Option<(u32, u32)> {
     let (start, end) = (usize::try_from(start).ok()?, usize::try_from(end).ok()?);
+    // The span of a rule that ends in a string stops before the closing quote.
+    let end = (end + 1).min(source.text.len());
     let offset = source.text.get(start..end)?.find(&format!("{text:?}"))? + start;
     let before = &source.text[..offset];
     let line = before.matches('\n').count() + 1;
