@@ -18,7 +18,10 @@ fn votes(name: &str, text: &str) -> Votes {
 
 /// Crimea and Donetsk, by whatever country.
 fn city(name: &str) -> Votes {
-    votes(name, "203.0.113.0,203.0.113.127,RU,UA-43\n203.0.113.128,203.0.113.255,UA,UA-14\n198.51.100.0,198.51.100.255,FR\n")
+    votes(
+        name,
+        "203.0.113.0,203.0.113.127,RU,UA-43\n203.0.113.128,203.0.113.255,UA,UA-14\n198.51.100.0,198.51.100.255,FR\n",
+    )
 }
 
 fn compiled(rules: &str, votes: &Votes) -> (Result<Compiled, String>, Numbers) {
@@ -71,7 +74,8 @@ fn a_region_can_be_exempt() {
 #[test]
 fn what_a_programme_asks_to_report_is_on_trial_only_if_it_comes_from_there() {
     let votes = city("trial");
-    let from_data = "block_regions contains region if some region in data.embargo[\"ofac-comprehensive\"].alert_regions\n";
+    let from_data =
+        "block_regions contains region if some region in data.embargo[\"ofac-comprehensive\"].alert_regions\n";
     // The programme also names Luhansk, which this database does not tell.
     assert!(compiled(from_data, &votes).0.unwrap_err().contains("UA-09"));
     let told = "block_regions contains region if { some region in data.embargo[\"ofac-comprehensive\"].alert_regions\n\
@@ -86,7 +90,8 @@ fn what_a_programme_asks_to_report_is_on_trial_only_if_it_comes_from_there() {
 
 #[test]
 fn a_rule_that_a_programme_names_carries_its_list() {
-    let (compiled, numbers) = compiled("block_countries contains \"SY\"\nblock_countries contains \"FR\"", &city("list"));
+    let (compiled, numbers) =
+        compiled("block_countries contains \"SY\"\nblock_countries contains \"FR\"", &city("list"));
     let rules = compiled.unwrap().countries.block;
     let lists: Vec<Option<String>> =
         rules.iter().map(|(_, entry)| numbers.rule(entry.rule).unwrap().list.clone().map(|list| list.id)).collect();
