@@ -186,6 +186,8 @@ terms! {
         Bpf = "bpf",
         /// A signal was sent.
         Kill = "kill",
+        /// Nothing on the host: Sentinel says something about its own data or settings.
+        Notice = "notice",
     }
 }
 

@@ -12,16 +12,33 @@ use crate::address::Address;
 use crate::country::Country;
 use crate::database::Database;
 use crate::prefixes::PrefixSet;
+use crate::record::Record;
 use crate::region::Region;
 use crate::table::{RecordId, SPECIAL};
 
-/// What one database says of the addresses of a class.
+/// What one database says of the addresses of a class: what votes, see [`crate::Votes::count`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Saying {
     /// The country, if one is known.
     pub country: Option<Country>,
-    /// The region, if one is known.
+    /// The largest region, if one is known.
     pub region: Option<Region>,
+    /// A region within that one.
+    pub subregion: Option<Region>,
+    /// Whether the database has data of the address family at all: if not, it has no vote.
+    pub covered: bool,
+}
+
+impl Saying {
+    /// What votes of a record.
+    pub(crate) fn new(record: &Record, covered: bool) -> Self {
+        Self { country: record.country, region: record.region, subregion: record.subregion, covered }
+    }
+
+    /// The regions, the largest first.
+    pub fn regions(&self) -> impl Iterator<Item = Region> + use<> {
+        self.region.into_iter().chain(self.subregion)
+    }
 }
 
 /// Everything that is known of the addresses of a class.
@@ -70,6 +87,7 @@ impl Classes {
         let bounds: Vec<Vec<_>> =
             lists.iter().take(MAX_LISTS).map(|list| list.v4.iter().map(|prefix| prefix.bounds()).collect()).collect();
         let v4 = pool.divide(&tables, &bounds)?;
+        pool.turn_to_v6();
         let tables: Vec<_> = databases.iter().map(|database| database.v6.starts()).collect();
         let bounds: Vec<Vec<_>> =
             lists.iter().take(MAX_LISTS).map(|list| list.v6.iter().map(|prefix| prefix.bounds()).collect()).collect();
@@ -86,13 +104,21 @@ struct Pool<'a> {
     databases: &'a [&'a Database],
     facts: Vec<ClassFacts>,
     numbers: HashMap<ClassFacts, u16>,
-    /// By what the sources say in their own numbers: far quicker than hashing facts for every range.
+    /// By what the sources say in their own numbers: far quicker than hashing facts for every range. Of one family.
     seen: HashMap<(Vec<RecordId>, u64), u16>,
+    /// Which databases cover that family.
+    covered: Vec<bool>,
 }
 
 impl<'a> Pool<'a> {
     fn new(databases: &'a [&'a Database]) -> Self {
-        Self { databases, facts: Vec::new(), numbers: HashMap::new(), seen: HashMap::new() }
+        let covered = databases.iter().map(|database| database.info.covers_v4()).collect();
+        Self { databases, facts: Vec::new(), numbers: HashMap::new(), seen: HashMap::new(), covered }
+    }
+
+    fn turn_to_v6(&mut self) {
+        self.covered = self.databases.iter().map(|database| database.info.covers_v6()).collect();
+        self.seen.clear();
     }
 
     fn divide<A: Address>(
@@ -148,13 +174,13 @@ impl<'a> Pool<'a> {
     }
 
     fn facts_of(&self, records: &[RecordId], lists: u64) -> ClassFacts {
-        let special = records.first() == Some(&SPECIAL);
-        let saying = |(database, id): (&&Database, &RecordId)| {
-            let record = database.records.get(*id);
-            Saying { country: record.country, region: record.region }
-        };
-        let sayings = self.databases.iter().zip(records).map(saying).collect();
-        ClassFacts { special, sayings, lists: if special { 0 } else { lists } }
+        // The special blocks are the same in every table; nothing that is said of them counts.
+        if records.first() == Some(&SPECIAL) {
+            return ClassFacts { special: true, ..ClassFacts::default() };
+        }
+        let all = self.databases.iter().zip(records).zip(&self.covered);
+        let sayings = all.map(|((database, id), covered)| Saying::new(&database.records.get(*id), *covered)).collect();
+        ClassFacts { special: false, sayings, lists }
     }
 }
 
@@ -194,7 +220,7 @@ mod tests {
             .map(|i| IpAddr::V6((0x2a00 << 112 | i.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060)).into()));
         for address in v4.chain(v6) {
             let (facts, found) = (class_of(&classes, address), database.lookup(address));
-            assert_eq!(facts.sayings[0].country, found.country, "{address}");
+            assert_eq!(facts.sayings.first().and_then(|saying| saying.country), found.country, "{address}");
             assert_eq!(facts.special, found.coverage == crate::Coverage::Special, "{address}");
         }
     }

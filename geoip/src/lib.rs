@@ -50,4 +50,4 @@ pub use region::{Region, RegionError};
 pub use selection::Selection;
 pub use special::{SPECIAL_V4, SPECIAL_V6};
 pub use table_image::TableImage;
-pub use votes::{Opinion, Vote, VoteRule, Votes, VotesError};
+pub use votes::{Counted, Opinion, Vote, VoteRule, Votes, VotesError};

@@ -1,7 +1,7 @@
 //! Several databases asked about the same address, and the rule for what counts.
 //!
 //! A database is asked only what it can tell: one without IPv6 has no vote on IPv6 addresses, one without regions none on
-//! regions. Invariant: the answer for one address and the prefixes of all are made by one function ([`Votes::counted`]), so
+//! regions. Invariant: the answer for one address and the prefixes of all are made by one function ([`Votes::count`]), so
 //! that they cannot disagree. Not here: which rule is right for a policy.
 
 use std::collections::HashMap;
@@ -14,10 +14,11 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::address::Address;
+use crate::classes::Saying;
 use crate::country::Country;
 use crate::database::{Coverage, Database, Lookup};
+use crate::info::DatabaseInfo;
 use crate::prefixes::PrefixSet;
-use crate::record::Record;
 use crate::region::Region;
 use crate::selection::Selection;
 use crate::table::{Joined, RecordId, SPECIAL, Table, sweep};
@@ -116,10 +117,21 @@ impl Opinion {
     }
 }
 
-/// What counts of some records.
-struct Counted {
-    countries: Vec<Country>,
-    regions: Vec<Region>,
+/// What counts of what the databases say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counted {
+    /// The countries: at most one, except under [`VoteRule::Any`].
+    pub countries: Vec<Country>,
+    /// The regions.
+    pub regions: Vec<Region>,
+}
+
+impl Counted {
+    /// Whether addresses of which this counts belong to a selection. Special addresses belong to none, which the caller checks.
+    #[must_use]
+    pub fn is_in(&self, selection: &Selection) -> bool {
+        selection.holds(self.countries.iter().copied(), self.regions.iter().copied())
+    }
 }
 
 impl Votes {
@@ -165,8 +177,8 @@ impl Votes {
         let votes: Vec<Vote> = answers
             .map(|(database, lookup)| Vote { database_type: database.info.database_type.clone(), lookup })
             .collect();
-        let records: Vec<Record> = votes.iter().map(|vote| record_of(&vote.lookup)).collect();
-        let counted = self.counted(&records, address.is_ipv4());
+        let sayings: Vec<Saying> = votes.iter().map(|vote| saying_of(&vote.lookup)).collect();
+        let counted = self.count(&sayings);
         let lookups = || votes.iter().map(|vote| &vote.lookup);
         let coverage = coverage(lookups(), &counted);
         // All are blocks around the same address, so that the longest lies in all of them.
@@ -213,21 +225,20 @@ impl Votes {
         if ids.contains(&SPECIAL) {
             return false;
         }
-        let records: Vec<Record> =
-            self.databases.iter().zip(ids).map(|(database, id)| database.records.get(*id)).collect();
-        let Counted { countries, regions } = self.counted(&records, v4);
-        selection.holds(countries, regions)
+        let covers = |info: &DatabaseInfo| if v4 { info.covers_v4() } else { info.covers_v6() };
+        let both = self.databases.iter().zip(ids);
+        let sayings: Vec<Saying> =
+            both.map(|(database, id)| Saying::new(&database.records.get(*id), covers(&database.info))).collect();
+        self.count(&sayings).is_in(selection)
     }
 
-    /// The countries and regions that count, of one record from each database.
-    fn counted(&self, records: &[Record], v4: bool) -> Counted {
-        let able = || {
-            let both = self.databases.iter().zip(records);
-            both.filter(move |(database, _)| if v4 { database.info.covers_v4() } else { database.info.covers_v6() })
-        };
-        let countries: Vec<Vec<Country>> = able().map(|(_, record)| record.country.into_iter().collect()).collect();
+    /// The countries and regions that count, of what each database says, in their order.
+    #[must_use]
+    pub fn count(&self, sayings: &[Saying]) -> Counted {
+        let able = || self.databases.iter().zip(sayings).filter(|(_, saying)| saying.covered);
+        let countries: Vec<Vec<Country>> = able().map(|(_, saying)| saying.country.into_iter().collect()).collect();
         let with_regions = able().filter(|(database, _)| database.info.has_regions());
-        let regions: Vec<Vec<Region>> = with_regions.map(|(_, record)| record.regions().collect()).collect();
+        let regions: Vec<Vec<Region>> = with_regions.map(|(_, saying)| saying.regions().collect()).collect();
         Counted { countries: self.tally(&countries), regions: self.tally(&regions) }
     }
 
@@ -247,8 +258,9 @@ impl Votes {
 }
 
 /// The part of an answer that votes.
-fn record_of(lookup: &Lookup) -> Record {
-    Record { country: lookup.country, region: lookup.region, subregion: lookup.subregion, ..Record::default() }
+fn saying_of(lookup: &Lookup) -> Saying {
+    let Lookup { country, region, subregion, .. } = *lookup;
+    Saying { country, region, subregion, covered: !matches!(lookup.coverage, Coverage::NoIpv4 | Coverage::NoIpv6) }
 }
 
 /// Special for all or for none; "no such family" only when no database has it.

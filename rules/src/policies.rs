@@ -21,6 +21,9 @@ pub struct LoadOptions {
     pub data: Vec<PathBuf>,
     /// Whether to load the shipped policies as well.
     pub shipped: bool,
+    /// Documents that are there without a file, by name and JSON text. What a file in `data` says under the same key at the
+    /// top takes their place.
+    pub defaults: Vec<(String, String)>,
 }
 
 /// One definition of a `deny`, `alert` or `allow` rule.
@@ -110,6 +113,11 @@ impl Policies {
     /// SHA-256 over the sorted names and contents of everything loaded, in hex.
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// What policies see as `data`: the merged documents.
+    pub fn data(&self) -> &regorus::Value {
+        &self.code.data
     }
 
     /// The files loaded, policies and data, sorted.

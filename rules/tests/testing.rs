@@ -93,7 +93,7 @@ fn directories_are_searched_and_tests_left_out() {
     ];
     let directory = Directory::new("search", &files);
     let data = vec![directory.path().join("words.yaml")];
-    let options = LoadOptions { paths: vec![directory.path().into()], data, shipped: false };
+    let options = LoadOptions { paths: vec![directory.path().into()], data, ..LoadOptions::default() };
     let policies = Policies::load(&options).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(policies.packages(), ["sentinel.a", "sentinel.z"]);
     assert_eq!(policies.files().len(), 3);
@@ -113,7 +113,7 @@ fn files_that_cannot_be_read_are_all_reported() {
     let options = LoadOptions {
         paths: vec![at("missing.rego"), at("empty"), at("latin.rego")],
         data: vec![at("a.json"), at("b.json"), at("missing.json")],
-        shipped: false,
+        ..LoadOptions::default()
     };
     let failure = Policies::load(&options).unwrap_err();
     let all = failure.to_string();

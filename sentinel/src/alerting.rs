@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alerts::{
     Action, AlertParts, DecidedIn, Effect, EntryWritten, Geo, GeoDatabase, RuleHit, Sequencer, SinkSet, to_ecs_line,
 };
-use rules::Decision;
+use rules::{Decision, Value};
 use sentinel_common::{event::Verdict, verdict::origin};
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     config::Mode,
     event::Common,
     input::Input,
+    notices::Notice,
     standing::UNKNOWN_RULE,
     world::{Rule, World},
 };
@@ -22,10 +23,14 @@ use crate::{
 pub struct GeoFact {
     /// ISO 3166-1 code.
     pub country: Option<String>,
+    /// ISO 3166-2 code.
+    pub region: Option<String>,
     /// Matched prefix.
     pub prefix: String,
-    /// Whether the database knows nothing of it.
+    /// Whether the databases know nothing of it.
     pub unknown: bool,
+    /// What each database says, where there are several.
+    pub votes: Vec<alerts::GeoVote>,
 }
 
 /// A reason for an alert that no policy has to give.
@@ -142,6 +147,9 @@ impl Finding {
     }
 }
 
+/// The hook of what no hook has reported.
+const NO_HOOK: &str = "none";
+
 /// Makes and sends alerts.
 pub struct Alerting {
     sequencer: Sequencer,
@@ -166,22 +174,56 @@ impl Alerting {
     pub fn send(&mut self, world: &World, finding: Finding) {
         let lost_before = self.lost - self.lost_told;
         self.lost_told = self.lost;
-        let alert = self.sequencer.alert(parts(world, finding, lost_before));
+        self.hand_over(parts(world, finding, lost_before));
+    }
+
+    /// Makes an alert about Sentinel itself and queues it.
+    pub fn notice(&mut self, world: &World, notice: &Notice, around: Value, enforcing: bool) {
+        let lost_before = self.lost - self.lost_told;
+        self.lost_told = self.lost;
+        let hit = RuleHit::new(notice.id, alerts::Verb::Alert, notice.severity, notice.message.clone());
+        self.hand_over(AlertParts {
+            action: Action::Notice,
+            event: fields(&around),
+            message: None,
+            mode: if enforcing { alerts::Mode::Enforce } else { alerts::Mode::Monitor },
+            effect: Effect::Passed,
+            decided_in: DecidedIn::User,
+            hook: NO_HOOK.to_owned(),
+            decision: alerts::Decision::Alert,
+            rules: vec![hit],
+            entry_written: None,
+            exemption: notice.exemption.as_ref().map(exemption),
+            geo: None,
+            list: None,
+            policy_sha256: Some(world.policies.sha256().to_owned()),
+            suppressed: 0,
+            lost_before,
+        });
+    }
+
+    fn hand_over(&mut self, parts: AlertParts) {
+        let alert = self.sequencer.alert(parts);
         self.sinks.send(&Arc::from(to_ecs_line(&alert)));
         self.sent += 1;
+    }
+}
+
+fn fields(value: &Value) -> serde_json::Map<String, serde_json::Value> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::Object(map)) => map,
+        Ok(_) | Err(_) => serde_json::Map::new(),
     }
 }
 
 fn parts(world: &World, finding: Finding, lost_before: u64) -> AlertParts {
     let (effect, decision) = (finding.effect(), finding.decision());
     let exemption = finding.kernel_rule.as_ref().and_then(|rule| rule.exemption.as_ref()).map(exemption);
+    let list = finding.kernel_rule.as_ref().and_then(|rule| rule.list.clone());
     let rules = hits(&finding);
     AlertParts {
         action: action(finding.input.kind),
-        event: match serde_json::to_value(&finding.input.value) {
-            Ok(serde_json::Value::Object(map)) => map,
-            Ok(_) | Err(_) => serde_json::Map::new(),
-        },
+        event: fields(&finding.input.value),
         message: None,
         mode: if finding.mode == Mode::Enforce { alerts::Mode::Enforce } else { alerts::Mode::Monitor },
         effect,
@@ -194,7 +236,7 @@ fn parts(world: &World, finding: Finding, lost_before: u64) -> AlertParts {
             .map(|(scope, expires)| EntryWritten { scope, expires: (expires != 0).then(|| clock::wall(expires)) }),
         exemption,
         geo: finding.geo.map(|fact| geo(world, fact)),
-        list: None,
+        list,
         policy_sha256: Some(world.policies.sha256().to_owned()),
         suppressed: 0,
         lost_before,
@@ -263,7 +305,7 @@ fn exemption(exemption: &rules::Exemption) -> alerts::Exemption {
 }
 
 fn geo(world: &World, fact: GeoFact) -> Geo {
-    let info = world.geo.info();
+    let info = world.geo.databases()[0].info();
     let build = jiff::Timestamp::from_second(info.build as i64).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     Geo {
         country: fact.country,
@@ -273,7 +315,7 @@ fn geo(world: &World, fact: GeoFact) -> Geo {
             build: build.to_string(),
             sha256: info.sha256.clone(),
         },
-        votes: Vec::new(),
+        votes: fact.votes,
     }
 }
 

@@ -87,5 +87,6 @@ fn rule(mode: Mode) -> Rule {
         techniques: Vec::new(),
         mode,
         exemption: None,
+        list: None,
     }
 }

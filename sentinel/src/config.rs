@@ -2,13 +2,21 @@
 //!
 //! Invariant: an unknown key or a value that cannot be right is an error with its place; nothing is guessed.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use alerts::Sink;
 use anyhow::{Context as _, Result, bail};
-use serde::Deserialize;
+use geoip::{Accept, VoteRule};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::{bypass::usual_exceptions, kernel::attach::Scope};
+use crate::{
+    bypass::usual_exceptions,
+    geo::{self, updater::Updater},
+    kernel::attach::Scope,
+};
 
 /// Where the file is looked for when none is named; it may be absent.
 pub const DEFAULT_FILE: &str = "/etc/sentinel/sentinel.toml";
@@ -70,9 +78,10 @@ pub struct Flags {
     /// JSON or YAML file merged into `data`. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub data: Vec<PathBuf>,
-    /// Country database (MMDB, or CSV of start,end,country) instead of the embedded one.
+    /// Country database (MMDB, or CSV of start,end,country) instead of the embedded one. May be repeated; the first is the
+    /// primary one.
     #[arg(long, value_name = "FILE")]
-    pub geoip: Option<PathBuf>,
+    pub geoip: Vec<PathBuf>,
     /// monitor (default) or enforce.
     #[arg(long)]
     pub mode: Option<Mode>,
@@ -107,7 +116,8 @@ struct Document {
     policy: Vec<PathBuf>,
     #[serde(default)]
     data: Vec<PathBuf>,
-    geoip: Option<PathBuf>,
+    #[serde(default)]
+    geoip: OneOrMany,
     mode: Option<Mode>,
     #[serde(default)]
     alerts: Vec<String>,
@@ -124,11 +134,78 @@ struct Document {
     egress: EgressSection,
 }
 
+/// `geoip`: a list, or one file without brackets.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a file name, or a list of file names")]
+enum OneOrMany {
+    One(PathBuf),
+    Many(Vec<PathBuf>),
+}
+
+impl Default for OneOrMany {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl From<OneOrMany> for Vec<PathBuf> {
+    fn from(files: OneOrMany) -> Self {
+        match files {
+            OneOrMany::One(file) => vec![file],
+            OneOrMany::Many(files) => files,
+        }
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 struct GeoSection {
-    #[serde(default)]
     unknown: Unknown,
+    #[serde(deserialize_with = "vote")]
+    vote: VoteRule,
+    accept: Vec<Accepted>,
+    updater: Vec<String>,
+    updater_interval_hours: Option<u64>,
+}
+
+/// What a new country database may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Accepted {
+    Shrunken,
+    Older,
+    Future,
+}
+
+fn vote<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VoteRule, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+/// Hours from one run of the updater to the next.
+const UPDATER_HOURS: u64 = 24;
+/// Longest such time: a year.
+const MOST_HOURS: u64 = 366 * 24;
+
+impl GeoSection {
+    fn accept(&self) -> Accept {
+        let has = |what| self.accept.contains(&what);
+        Accept { shrunken: has(Accepted::Shrunken), older: has(Accepted::Older), future: has(Accepted::Future) }
+    }
+
+    /// The updater, for these files.
+    fn updater(&self, files: &[PathBuf]) -> Result<Option<Updater>> {
+        let hours = self.updater_interval_hours.unwrap_or(UPDATER_HOURS);
+        if hours == 0 || hours > MOST_HOURS {
+            bail!("[geo] updater-interval-hours is {hours}; give 1 to {MOST_HOURS}");
+        }
+        if self.updater.is_empty() {
+            return Ok(None);
+        }
+        if files.is_empty() {
+            bail!("[geo] updater renews the files of geoip, and there is none; name the file that it writes");
+        }
+        Ok(Some(Updater { command: self.updater.clone(), every: Duration::from_secs(hours * 3600) }))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -164,8 +241,10 @@ pub struct Config {
     pub policy: Vec<PathBuf>,
     /// Data files.
     pub data: Vec<PathBuf>,
-    /// Country database; `None`: embedded.
-    pub geoip: Option<PathBuf>,
+    /// Country databases.
+    pub geo: geo::Wanted,
+    /// What fetches newer ones.
+    pub updater: Option<Updater>,
     /// Global mode.
     pub mode: Mode,
     /// Sinks.
@@ -202,11 +281,13 @@ impl Config {
         let sinks = if flags.alerts.is_empty() { &file.alerts } else { &flags.alerts };
         let alerts: Vec<Sink> =
             sinks.iter().map(|text| text.parse().map_err(anyhow::Error::from)).collect::<Result<_>>()?;
+        let files = over(&flags.geoip, file.geoip.into());
         let _ = flags.format.or(file.format).unwrap_or_default();
         Ok(Self {
             policy: over(&flags.policy, file.policy),
             data: over(&flags.data, file.data),
-            geoip: flags.geoip.clone().or(file.geoip),
+            updater: file.geo.updater(&files)?,
+            geo: geo::Wanted { files, vote: file.geo.vote, accept: file.geo.accept() },
             mode,
             alerts: if alerts.is_empty() { vec![Sink::Stdout] } else { alerts },
             state_dir: flags.state_dir.clone().or(file.state_dir).unwrap_or_else(|| STATE_DIR.into()),
@@ -292,6 +373,29 @@ mod tests {
         let config = load("").unwrap();
         assert!(config.dns_names);
         assert_eq!((config.mode, config.alerts, config.unknown), (Mode::Monitor, vec![Sink::Stdout], Unknown::Alert));
+    }
+
+    #[test]
+    fn country_databases_and_their_updater() {
+        let config = load(
+            "geoip = [\"/a\", \"/b\"]\n[geo]\nvote = \"majority\"\naccept = [\"shrunken\"]\nupdater = [\"/u\", \"x\"]\n",
+        );
+        let config = config.unwrap();
+        assert_eq!(config.geo.files, [PathBuf::from("/a"), PathBuf::from("/b")]);
+        let accept = Accept { shrunken: true, ..Accept::default() };
+        assert_eq!((config.geo.vote, config.geo.accept), (VoteRule::Majority, accept));
+        assert_eq!(config.updater.unwrap().every, Duration::from_secs(86_400));
+        assert_eq!(load("geoip = \"/a\"\n").unwrap().geo.files, [PathBuf::from("/a")]);
+        for (text, why) in [
+            ("[geo]\nvote = \"most\"\n", "primary, any or majority"),
+            ("[geo]\naccept = [\"anything\"]\n", "shrunken"),
+            ("[geo]\nupdater = [\"/u\"]\n", "there is none"),
+            ("geoip = [\"/a\"]\n[geo]\nupdater-interval-hours = 0\n", "give 1 to"),
+            ("geoip = 3\n", "file name"),
+        ] {
+            let error = format!("{:#}", load(text).unwrap_err());
+            assert!(error.contains(why), "{text}: {error}");
+        }
     }
 
     #[test]

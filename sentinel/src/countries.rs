@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use geoip::{ClassFacts, Classes, CountrySet, Coverage, Database, Saying, TableImage};
+use geoip::{ClassFacts, Classes, Database, Selection, TableImage, Votes};
 use sentinel_common::{
     address::Address,
     geo::{BLOCKS, ClassRules, EXEMPTIONS},
@@ -14,38 +14,13 @@ use sentinel_common::{
 
 use crate::{input::ip, sockets::verdict::Countries};
 
-/// Which addresses a rule is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Selector {
-    /// Those of these countries.
-    In(CountrySet),
-    /// Those of every known country but these.
-    NotIn(CountrySet),
-    /// Those without a known country.
-    Unknown,
-}
-
-impl Selector {
-    fn matches(&self, facts: &ClassFacts) -> bool {
-        if facts.special {
-            return false;
-        }
-        let country = facts.sayings.first().and_then(|saying| saying.country);
-        match self {
-            Self::In(set) => country.is_some_and(|country| set.contains(country)),
-            Self::NotIn(set) => country.is_some_and(|country| !set.contains(country)),
-            Self::Unknown => country.is_none(),
-        }
-    }
-}
-
-/// All rules of a policy set that are about countries.
+/// All rules of a policy set that are about countries and regions, with the addresses that each is about.
 #[derive(Debug, Default, Clone)]
 pub struct CountryRules {
     /// Exemptions.
-    pub exempt: Vec<(Selector, Entry)>,
+    pub exempt: Vec<(Selection, Entry)>,
     /// Blocks.
-    pub block: Vec<(Selector, Entry)>,
+    pub block: Vec<(Selection, Entry)>,
 }
 
 impl CountryRules {
@@ -60,21 +35,28 @@ impl CountryRules {
     /// # Errors
     ///
     /// The numbers of the rules that meet on one class and are too many for it.
-    pub fn of_classes(&self, facts: &[ClassFacts]) -> Result<Vec<ClassRules>, Vec<u32>> {
-        facts.iter().map(|facts| self.of_class(facts)).collect()
+    pub fn of_classes(&self, votes: &Votes, facts: &[ClassFacts]) -> Result<Vec<ClassRules>, Vec<u32>> {
+        let of_class = |facts: &ClassFacts| {
+            let counted = votes.count(&facts.sayings);
+            self.matching(|selection| !facts.special && counted.is_in(selection))
+        };
+        facts.iter().map(of_class).collect()
     }
 
-    fn of_class(&self, facts: &ClassFacts) -> Result<ClassRules, Vec<u32>> {
-        Ok(ClassRules { exempt: pick(&self.exempt, facts)?, block: pick(&self.block, facts)? })
+    fn matching(&self, matches: impl Fn(&Selection) -> bool) -> Result<ClassRules, Vec<u32>> {
+        Ok(ClassRules { exempt: pick(&self.exempt, &matches)?, block: pick(&self.block, &matches)? })
     }
 }
 
 const _: () = assert!(EXEMPTIONS > 0 && BLOCKS > 0);
 
 /// The entries that match, the strongest first, up to one that holds for everybody for ever.
-fn pick<const N: usize>(rules: &[(Selector, Entry)], facts: &ClassFacts) -> Result<[Entry; N], Vec<u32>> {
+fn pick<const N: usize>(
+    rules: &[(Selection, Entry)],
+    matches: impl Fn(&Selection) -> bool,
+) -> Result<[Entry; N], Vec<u32>> {
     let mut found: Vec<Entry> =
-        rules.iter().filter(|(selector, _)| selector.matches(facts)).map(|(_, entry)| *entry).collect();
+        rules.iter().filter(|(selection, _)| matches(selection)).map(|(_, entry)| *entry).collect();
     found.sort_by_key(weakness);
     found.dedup_by_key(|entry| entry.rule);
     let certain = |entry: &Entry| entry.flags & flag::MONITOR == 0 && entry.limits == 0 && entry.expires == 0;
@@ -95,13 +77,13 @@ fn weakness(entry: &Entry) -> (bool, bool, u64, u32) {
     (entry.flags & flag::MONITOR != 0, entry.limits != 0, left, entry.rule)
 }
 
-/// Rules about countries with the database that says where an address is: for what is decided in user space.
+/// Rules about countries with the databases that say where an address is: for what is decided in user space.
 #[derive(Debug)]
 pub struct CountryVerdicts {
     /// The rules.
     pub rules: CountryRules,
-    /// The database.
-    pub geo: Arc<Database>,
+    /// The databases.
+    pub geo: Arc<Votes>,
 }
 
 impl Countries for CountryVerdicts {
@@ -109,12 +91,9 @@ impl Countries for CountryVerdicts {
         if self.rules.is_empty() {
             return ClassRules::default();
         }
-        let found = self.geo.lookup(ip(address));
-        let saying = Saying { country: found.country, region: found.region };
-        let special = found.coverage == Coverage::Special;
-        let facts = ClassFacts { special, sayings: vec![saying], lists: 0 };
+        let opinion = self.geo.lookup(ip(address));
         // What is too much for a class is refused when the policy is loaded.
-        self.rules.of_class(&facts).unwrap_or_default()
+        self.rules.matching(|selection| opinion.is_in(selection)).unwrap_or_default()
     }
 
     fn is_empty(&self) -> bool {
@@ -122,31 +101,37 @@ impl Countries for CountryVerdicts {
     }
 }
 
-/// The classes of a database, without the addresses: those are in the kernel.
+/// The classes of some databases, without the addresses: those are in the kernel.
 #[derive(Debug)]
 pub struct ClassTable {
     /// Facts by class.
     pub facts: Vec<ClassFacts>,
     /// Ranges of addresses by class, both families together.
     pub ranges: Vec<usize>,
-    /// Digest of the database that they were made of.
-    pub sha256: String,
+    /// Digests of the databases that they were made of, in order.
+    sha256: Vec<String>,
 }
 
 impl ClassTable {
-    /// Divides a database into classes, and builds the table for the kernel.
+    /// Divides all addresses into classes, and builds the table for the kernel.
     ///
     /// # Errors
     ///
-    /// If it says too many different things.
-    pub fn build(database: &Database) -> Result<(Self, TableImage), geoip::TooManyClasses> {
-        let classes = Classes::new(&[database], &[])?;
+    /// If the databases say too many different things.
+    pub fn build(votes: &Votes) -> Result<(Self, TableImage), geoip::TooManyClasses> {
+        let databases: Vec<&Database> = votes.databases().iter().map(AsRef::as_ref).collect();
+        let classes = Classes::new(&databases, &[])?;
         let image = TableImage::new(&classes);
         let mut ranges = vec![0; classes.facts.len()];
         let all = classes.v4.iter().map(|(_, class)| *class).chain(classes.v6.iter().map(|(_, class)| *class));
         all.for_each(|class| ranges[usize::from(class)] += 1);
-        let sha256 = database.info().sha256.clone();
-        Ok((Self { facts: classes.facts, ranges, sha256 }, image))
+        Ok((Self { facts: classes.facts, ranges, sha256: digests(votes) }, image))
+    }
+
+    /// Whether it was made of these databases. The rule for what counts is no part of it.
+    #[must_use]
+    pub fn is_of(&self, votes: &Votes) -> bool {
+        self.sha256 == digests(votes)
     }
 
     /// How many ranges of addresses rules block.
@@ -157,80 +142,9 @@ impl ClassTable {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn facts(country: Option<&str>, special: bool) -> ClassFacts {
-        let country = country.map(|code| code.parse().unwrap());
-        ClassFacts { special, sayings: vec![Saying { country, region: None }], lists: 0 }
-    }
-
-    fn set(codes: &[&str]) -> CountrySet {
-        codes.iter().map(|code| code.parse::<geoip::Country>().unwrap()).collect()
-    }
-
-    fn entry(rule: u32, flags: u8, limits: u16, expires: u64) -> Entry {
-        Entry { rule, flags, limits, expires, ..Entry::NONE }
-    }
-
-    fn blocks(rules: &[(Selector, Entry)], facts: &ClassFacts) -> Vec<u32> {
-        let rules = CountryRules { exempt: Vec::new(), block: rules.to_vec() };
-        let found = rules.of_classes(std::slice::from_ref(facts)).unwrap();
-        found[0].block.iter().map(|entry| entry.rule).filter(|rule| *rule != 0).collect()
-    }
-
-    #[test]
-    fn selectors() {
-        let (iran, france) = (facts(Some("IR"), false), facts(Some("FR"), false));
-        let (unknown, special) = (facts(None, false), facts(None, true));
-        let everything = [
-            (Selector::In(set(&["IR"])), entry(1, 0, 0, 0)),
-            (Selector::NotIn(set(&["IR"])), entry(2, 0, 0, 0)),
-            (Selector::Unknown, entry(3, 0, 0, 0)),
-        ];
-        for (facts, expected) in [(iran, vec![1]), (france, vec![2]), (unknown, vec![3]), (special, vec![])] {
-            assert_eq!(blocks(&everything, &facts), expected, "{facts:?}");
-        }
-    }
-
-    #[test]
-    fn the_strongest_comes_first_and_hides_what_it_makes_needless() {
-        let iran = facts(Some("IR"), false);
-        let all = Selector::In(set(&["IR"]));
-        let rules = [(all, entry(1, flag::MONITOR, 0, 0)), (all, entry(2, 0, 1, 0)), (all, entry(3, 0, 2, 50))];
-        assert_eq!(blocks(&rules, &iran), [2, 3, 1]);
-        assert_eq!(blocks(&[&rules[..], &[(all, entry(4, 0, 0, 0))]].concat(), &iran), [4]);
-    }
-
-    #[test]
-    fn too_many_rules_on_one_country_are_an_error() {
-        let all = Selector::In(set(&["IR"]));
-        let block = (1..=4).map(|rule| (all, entry(rule, 0, 1, 0))).collect();
-        let rules = CountryRules { exempt: Vec::new(), block };
-        assert_eq!(rules.of_classes(&[facts(Some("IR"), false)]), Err(vec![1, 2, 3, 4]));
-        assert!(rules.of_classes(&[facts(Some("FR"), false)]).is_ok());
-    }
-
-    #[test]
-    fn addresses_that_have_no_country_by_nature_meet_no_rule() {
-        let everything =
-            [Selector::In(CountrySet::all()), Selector::Unknown].map(|selector| (selector, entry(1, 0, 0, 0)));
-        let rules = CountryRules { exempt: Vec::new(), block: everything.to_vec() };
-        let verdicts = CountryVerdicts { rules, geo: Arc::new(Database::embedded().unwrap()) };
-        let v4 = |text: &str| Address::from_v4(text.parse::<std::net::Ipv4Addr>().unwrap().into());
-        let v6 = |text: &str| Address::from_octets(text.parse::<std::net::Ipv6Addr>().unwrap().octets());
-        for (address, rule) in [
-            (v4("10.0.0.1"), 0),
-            (v4("127.0.0.1"), 0),
-            (v4("169.254.169.254"), 0),
-            (v6("fd00::1"), 0),
-            (v6("fe80::1"), 0),
-            (v4("8.8.8.8"), 1),
-            (v4("203.0.113.1"), 1),
-            (v6("2001:db8::1"), 1),
-        ] {
-            assert_eq!(verdicts.rules_on(address).block[0].rule, rule, "{address:?}");
-        }
-    }
+fn digests(votes: &Votes) -> Vec<String> {
+    votes.databases().iter().map(|database| database.info().sha256.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests;

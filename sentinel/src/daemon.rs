@@ -7,12 +7,13 @@
 use std::{
     fs::{self, File},
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use alerts::{DEFAULT_QUEUE_BYTES, SinkSet};
 use anyhow::{Context as _, Result, bail};
+use geoip::Amount;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -26,16 +27,23 @@ use crate::{
     config::{Config, Flags, Mode, Require},
     container::Containers,
     control::{self, Asked, Request},
+    embargo,
+    geo::{
+        GeoData, News,
+        watch::{InForce, Renewed, Watch},
+    },
     kernel::{
         Kernel, Options, cgroup::Cgroups, features, hooks::Attach, offsets::VMLINUX, ring::Rings, signals::HeldBack,
         stats::Stats, verdicts::Verdicts,
     },
+    notices::{Notice, Told},
     pipeline::Pipeline,
     policy::{self, Loaded},
     problem,
     process::Processes,
     report,
     sockets::{self, Scope, Sockets, verdict::Rules},
+    standing,
     status::Enforcement,
     world::{Numbers, World},
 };
@@ -44,6 +52,8 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(1);
 /// Of so many sweeps one looks for new devices in every network namespace; what those send passes this one's devices too.
 const NAMESPACES: u64 = 5;
+/// How often dates are looked at: ages of data, ends of exemptions, days of embargo programmes.
+const REMIND: Duration = Duration::from_secs(3600);
 /// How long a request for the status may hand on events before it is answered.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long the sinks get at the end.
@@ -72,6 +82,12 @@ pub struct Daemon {
     /// The last reload that was refused.
     pub refused_reload: Option<String>,
     sweeps: u64,
+    /// The country databases.
+    pub geo: GeoData,
+    /// Country tables built.
+    pub tables: u64,
+    told: Told,
+    programmes: Vec<(String, String)>,
     flags: Flags,
     rings: Rings,
     _lock: File,
@@ -163,6 +179,7 @@ struct Engaged {
     verdicts: Verdicts,
     numbers: Numbers,
     world: World,
+    tables: u64,
 }
 
 impl Engaged {
@@ -176,13 +193,14 @@ impl Engaged {
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
         let prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
+        let tables = u64::from(prepared.image.is_some());
         let world = policy::apply(&mut verdicts, prepared)?;
         kernel.attach()?;
         for (program, instructions) in kernel.verified() {
             tracing::debug!("{program}: the verifier looked at {instructions} instructions");
         }
         let proofs = canary::prove(&mut kernel, &mut verdicts, &stats, &config.run_dir, enforce)?;
-        Ok(Self { kernel, proofs, stats, rings, verdicts, numbers, world })
+        Ok(Self { kernel, proofs, stats, rings, verdicts, numbers, world, tables })
     }
 
     /// Whether LSM programs are attached and none of them met its canary.
@@ -196,7 +214,7 @@ impl Engaged {
 impl Daemon {
     fn start(config: Config, flags: Flags, lock: File) -> Result<Self> {
         let enforce = config.mode == Mode::Enforce;
-        let loaded = policy::load(&config)?;
+        let loaded = policy::load(&config, None)?;
         for notice in loaded.policies.notices() {
             tracing::warn!("{}:{}: {}", notice.file, notice.line, notice.message);
         }
@@ -208,7 +226,7 @@ impl Daemon {
             drop(engaged);
             engaged = Engaged::try_with(&config, &loaded, Some(LSM_NEVER_RUNS.to_owned()))?;
         }
-        let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world } = engaged;
+        let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
         let processes = Processes::from_proc(Containers::new(cgroups));
         let pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
@@ -222,6 +240,10 @@ impl Daemon {
             sockets,
             refused_reload: None,
             sweeps: 0,
+            geo: loaded.geo,
+            tables,
+            told: Told::default(),
+            programmes: embargo::defaults()?,
             flags,
             rings,
             _lock: lock,
@@ -248,14 +270,19 @@ impl Daemon {
 
     async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<()> {
         let mut sweep = interval(SWEEP);
+        let mut remind = interval(REMIND);
         let mut more = true;
+        let mut watch = Watch::start(self.in_force())?;
         self.look_at_connections();
         loop {
             tokio::select! {
                 biased;
                 _ = stop.interrupt.recv() => return Ok(()),
                 _ = stop.terminate.recv() => return Ok(()),
-                _ = stop.hangup.recv() => self.reload(),
+                _ = stop.hangup.recv() => {
+                    self.reload();
+                    watch.in_force(self.in_force());
+                }
                 Some((request, reply)) = requests.recv() => {
                     let stopping = request == Request::Stop;
                     // A client that went away needs no answer.
@@ -267,6 +294,15 @@ impl Daemon {
                     }
                 }
                 _ = sweep.tick() => self.sweep(),
+                _ = remind.tick() => {
+                    if self.hourly() {
+                        watch.in_force(self.in_force());
+                    }
+                }
+                renewed = watch.next() => {
+                    self.renew(renewed);
+                    watch.in_force(self.in_force());
+                }
                 found = self.sockets.next() => {
                     let pipeline = &mut self.pipeline;
                     pipeline.connection(&found.event(), sockets::HOOK);
@@ -284,6 +320,75 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// What is in force, for the thread that watches country databases.
+    fn in_force(&self) -> InForce {
+        InForce {
+            wanted: self.config.geo.clone(),
+            updater: self.config.updater.clone(),
+            data: self.geo.clone(),
+            table: self.pipeline.world.table.clone(),
+        }
+    }
+
+    /// Puts country data in force that has changed, if it can be; else the old one stays.
+    fn renew(&mut self, renewed: Renewed) {
+        let world = &self.pipeline.world;
+        let (policies, programmes) = (world.policies.clone(), world.programmes.clone());
+        let (config, mut news, data) = (self.config.clone(), renewed.news, renewed.data);
+        if data.is_same(&self.geo) {
+            self.geo = data;
+        } else {
+            let loaded = Loaded { policies, programmes, geo: data.clone(), news: Vec::new(), table: renewed.table };
+            if let Err(error) = self.put_in_force(loaded, config) {
+                let why = problem::text(&error);
+                self.geo = self.geo.refusing(&data, &why);
+                news.iter_mut().for_each(|(_, news)| *news = News::Refused(why.clone()));
+            }
+        }
+        self.tell(&news);
+        self.remind();
+    }
+
+    /// Says what came of files that have changed.
+    fn tell(&mut self, news: &[(PathBuf, News)]) {
+        for (path, news) in news {
+            match news {
+                News::Replaced(comparison) => {
+                    let Amount { gained, lost, .. } = comparison.total_v4;
+                    tracing::info!(
+                        "country database {} is in force: {} of {}; IPv4 addresses {gained} new, {lost} gone, {} moved",
+                        path.display(),
+                        comparison.new.database_type,
+                        jiff::Timestamp::from_second(comparison.new.build as i64).unwrap_or_default(),
+                        comparison.moved_v4
+                    );
+                }
+                News::Refused(why) => self.pipeline.notice(&Notice::refused(why.clone())),
+            }
+        }
+    }
+
+    /// Says what is due about the age of data and the end of exemptions.
+    fn remind(&mut self) {
+        let world = &self.pipeline.world;
+        let standing = world.policies.standing();
+        let relied_on = standing::has_geo(standing);
+        let databases = world.geo.databases().iter().filter(|_| relied_on).map(|database| database.info());
+        let due = self.told.due(jiff::Timestamp::now().as_second(), databases, standing);
+        due.iter().for_each(|notice| self.pipeline.notice(notice));
+    }
+
+    /// What has to be looked at without any event: dates. Whether something else is in force then.
+    fn hourly(&mut self) -> bool {
+        self.remind();
+        let changed = embargo::defaults().is_ok_and(|programmes| programmes != self.programmes);
+        if changed {
+            tracing::info!("an embargo programme changes today: loading the policies again");
+            self.reload();
+        }
+        changed
     }
 
     /// Looks, on another thread, for connections that the rules of now refuse.
@@ -358,13 +463,26 @@ impl Daemon {
         if fixed(&config) != fixed(&self.config) {
             bail!("mode, scope, directories, sinks, dns_names and forward change only by a restart");
         }
-        let loaded = policy::load(&config)?;
+        let programmes = embargo::defaults()?;
+        let mut loaded = policy::load(&config, Some(&self.geo))?;
+        let news = std::mem::take(&mut loaded.news);
+        self.put_in_force(loaded, config)?;
+        self.programmes = programmes;
+        self.tell(&news);
+        self.remind();
+        Ok(())
+    }
+
+    /// Compiles and swaps in what was loaded. An error leaves everything as it was.
+    fn put_in_force(&mut self, loaded: Loaded, config: Config) -> Result<()> {
         let root = self.kernel.features.cgroup2.clone();
         let pipeline = &mut self.pipeline;
         let prepared = policy::prepare(&loaded, &config, &root, Some(&pipeline.world), &mut pipeline.numbers)?;
+        let built = u64::from(prepared.image.is_some());
         let world = policy::apply(&mut pipeline.verdicts, prepared)?;
         self.pipeline.set_world(world);
-        self.config = config;
+        (self.config, self.geo) = (config, loaded.geo);
+        self.tables += built;
         self.look_at_connections();
         Ok(())
     }

@@ -241,6 +241,8 @@ pub fn open(event: &Open, actor: &Actor, host: &Host) -> Input {
 pub struct Known<'a> {
     /// Country.
     pub country: Option<&'a str>,
+    /// Region.
+    pub region: Option<&'a str>,
     /// Name in a DNS answer; advisory.
     pub domain: Option<&'a str>,
 }
@@ -265,9 +267,9 @@ pub fn network(event: &Network, known: &Known, actor: &Actor, host: &Host) -> In
         destination.set("port", u64::from(event.port));
     }
     destination.set_some("domain", known.domain.map(text));
-    if let Some(country) = known.country {
+    if known.country.is_some() || known.region.is_some() {
         let mut geo = Object::new();
-        geo.set("country_iso_code", text(country));
+        geo.set_some("country_iso_code", known.country.map(text)).set_some("region_iso_code", known.region.map(text));
         destination.set_object("geo", geo);
     }
     let mut network = Object::new();
@@ -285,6 +287,14 @@ pub fn socket(event: &Network, actor: &Actor, host: &Host) -> Input {
     network.set_some("type", bypass::family_name(event.family).map(rules::input::word));
     object.set_object("network", network);
     Input { value: object.build(), kind: Kind::Socket }
+}
+
+/// What goes around something that Sentinel says of itself: no event, and nobody acted.
+#[must_use]
+pub fn notice(host: &Host) -> Value {
+    let mut object = Object::new();
+    object.set("@timestamp", text(&jiff::Timestamp::now().to_string())).set("host", host.value.clone());
+    object.build()
 }
 
 /// Name of the transport protocol, by its number (IANA) or, where a socket leaves that open, by its type.

@@ -17,13 +17,16 @@ mod container;
 mod control;
 mod countries;
 mod daemon;
+mod embargo;
 mod entry;
 mod event;
+mod geo;
 mod guard;
 mod input;
 #[expect(unsafe_code, reason = "map keys as plain memory, ring descriptors, handles of cgroups")]
 mod kernel;
 mod names;
+mod notices;
 mod pipeline;
 mod policy;
 mod problem;

@@ -10,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use alerts::{GeoVote, Severity};
 use geoip::Coverage;
 use rules::{Decision, Evaluator, Kind, Limits, Outcome};
 use sentinel_common::{
@@ -25,6 +26,7 @@ use crate::{
     input::{self, Actor, Host, Input},
     kernel::verdicts::Verdicts,
     names::Names,
+    notices::Notice,
     process::{Image, Process, Processes, split_args},
     world::{Numbers, World},
 };
@@ -222,7 +224,8 @@ impl Pipeline {
     fn network_input(&mut self, event: &Network, geo: Option<&GeoFact>, parts: &ActorParts) -> Input {
         let domain = self.names.of(event.destination, event.common.time);
         let country = geo.and_then(|fact| fact.country.as_deref());
-        let known = input::Known { country, domain: domain.as_deref() };
+        let region = geo.and_then(|fact| fact.region.as_deref());
+        let known = input::Known { country, region, domain: domain.as_deref() };
         input::network(event, &known, &parts.actor(), &self.host)
     }
 
@@ -234,7 +237,27 @@ impl Pipeline {
         let ip: IpAddr = input::ip(event.destination);
         let found = self.world.geo.lookup(ip);
         let unknown = matches!(found.coverage, Coverage::Unknown | Coverage::NoIpv4 | Coverage::NoIpv6);
-        Some(GeoFact { country: found.country.map(|c| c.to_string()), prefix: found.prefix.to_string(), unknown })
+        let votes = found.votes.iter().map(|vote| GeoVote {
+            database: vote.database_type.clone(),
+            country: vote.lookup.country.map(|country| country.to_string()),
+        });
+        Some(GeoFact {
+            country: found.countries.first().map(ToString::to_string),
+            region: found.regions.first().map(ToString::to_string),
+            prefix: found.prefix.to_string(),
+            unknown,
+            // One database has answered above.
+            votes: if found.votes.len() > 1 { votes.collect() } else { Vec::new() },
+        })
+    }
+
+    /// Says something about Sentinel itself, as an alert and in the log.
+    pub fn notice(&mut self, notice: &Notice) {
+        match notice.severity {
+            Severity::High | Severity::Critical => tracing::error!("{}: {}", notice.id, notice.message),
+            Severity::Info | Severity::Low | Severity::Medium => tracing::warn!("{}: {}", notice.id, notice.message),
+        }
+        self.alerting.notice(&self.world, notice, input::notice(&self.host), self.enforcing);
     }
 
     fn actor_parts(&mut self, task: &Task) -> ActorParts {

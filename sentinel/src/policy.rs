@@ -3,10 +3,14 @@
 //! Invariant: everything that can be wrong is found before anything in force changes. New entries go in before old
 //! ones go out, so a rule that is in both sets is never without its entry.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use anyhow::{Context as _, Result, anyhow};
-use geoip::{Database, TableImage};
+use anyhow::{Result, anyhow};
+use geoip::TableImage;
 use rules::{LoadOptions, Policies};
 use sentinel_common::geo::ClassRules;
 
@@ -14,6 +18,8 @@ use crate::{
     bypass,
     config::{Config, Mode, Unknown},
     countries::{ClassTable, CountryRules, CountryVerdicts},
+    embargo::{self, Programmes},
+    geo::{GeoData, News, watch::Built},
     kernel::verdicts::{Place, Verdicts},
     standing::{self, Compiled, Setting},
     world::{CANARY, Numbers, World, event_rule, rule_of},
@@ -23,8 +29,14 @@ use crate::{
 pub struct Loaded {
     /// Compiled policies.
     pub policies: Arc<Policies>,
+    /// The embargo programmes that they have.
+    pub programmes: Arc<Programmes>,
     /// Country data.
-    pub geo: Arc<Database>,
+    pub geo: GeoData,
+    /// What is new about that data.
+    pub news: Vec<(PathBuf, News)>,
+    /// Its table, if that was built already.
+    pub table: Option<Built>,
 }
 
 /// What is ready to be put in force.
@@ -36,23 +48,35 @@ pub struct Prepared {
     /// What the policy says of each class of addresses.
     pub classes: Vec<ClassRules>,
     /// The country table, unless it is in the kernel already.
-    pub image: Option<TableImage>,
+    pub image: Option<Arc<TableImage>>,
 }
 
-/// Reads policies, data and country database.
+/// What policies are loaded from.
 ///
 /// # Errors
 ///
-/// Every error in the policies; a database that cannot be used.
-pub fn load(config: &Config) -> Result<Loaded> {
-    let shipped = config.policy.is_empty();
-    let options = LoadOptions { paths: config.policy.clone(), data: config.data.clone(), shipped };
+/// If the program file was damaged.
+pub fn options(config: &Config) -> Result<LoadOptions> {
+    Ok(LoadOptions {
+        paths: config.policy.clone(),
+        data: config.data.clone(),
+        shipped: config.policy.is_empty(),
+        defaults: embargo::defaults()?,
+    })
+}
+
+/// Reads policies, data and country databases; of the last only those that `previous` does not have.
+///
+/// # Errors
+///
+/// Every error in the policies; a database that cannot be used and was not in force.
+pub fn load(config: &Config, previous: Option<&GeoData>) -> Result<Loaded> {
+    let options = options(config)?;
     let policies = Policies::load(&options).map_err(|errors| anyhow!("the policies are not usable:\n{errors}"))?;
-    let geo = match &config.geoip {
-        Some(path) => Database::open(path)?,
-        None => Database::embedded().context("the embedded country database is not usable")?,
-    };
-    Ok(Loaded { policies: Arc::new(policies), geo: Arc::new(geo) })
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+    let (geo, news) = GeoData::load(&config.geo, previous, now)?;
+    let programmes = Arc::new(Programmes::of(policies.data()));
+    Ok(Loaded { policies: Arc::new(policies), programmes, geo, news, table: None })
 }
 
 /// Compiles standing rules and numbers all rules.
@@ -69,53 +93,59 @@ pub fn prepare(
 ) -> Result<Prepared> {
     let policies = &loaded.policies;
     let generation = previous.map_or(1, |world| world.generation + 1);
-    let setting = Setting { mode: config.mode, unknown: config.unknown, cgroups, generation };
+    let votes = &loaded.geo.votes;
+    let programmes = &loaded.programmes;
+    let setting = Setting { mode: config.mode, unknown: config.unknown, votes, programmes, cgroups, generation };
     let mut compiled = standing::compile(policies.standing(), &setting, numbers).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow!("standing rules cannot be put in force:\n{}", lines.join("\n"))
     })?;
     bypass::compile(policies, config, generation, numbers, &mut compiled);
     let known = previous.and_then(|world| world.table.clone());
-    let (table, classes, image) = countries(&compiled.countries, &loaded.geo, known, numbers)?;
+    let (table, classes, image) = countries(&compiled.countries, loaded, known, numbers)?;
     let event_rules =
         policies.rules().iter().map(|info| numbers.give(text_of(info), event_rule(info, config.mode))).collect();
     let world = World {
         policies: policies.clone(),
-        geo: loaded.geo.clone(),
+        geo: votes.clone(),
+        programmes: programmes.clone(),
         generation,
         event_rules,
         table,
-        countries: Arc::new(CountryVerdicts { rules: compiled.countries.clone(), geo: loaded.geo.clone() }),
+        countries: Arc::new(CountryVerdicts { rules: compiled.countries.clone(), geo: votes.clone() }),
         unknown_alerts: standing::has_geo(policies.standing()) && config.unknown == Unknown::Alert,
     };
     Ok(Prepared { world, compiled, classes, image })
 }
 
 /// Classes, what the rules say of them, and the table for the kernel where that is not there yet.
-type Countries = (Option<Arc<ClassTable>>, Vec<ClassRules>, Option<TableImage>);
+type Countries = (Option<Arc<ClassTable>>, Vec<ClassRules>, Option<Arc<TableImage>>);
 
 fn countries(
     rules: &CountryRules,
-    geo: &Database,
+    loaded: &Loaded,
     known: Option<Arc<ClassTable>>,
     numbers: &Numbers,
 ) -> Result<Countries> {
-    let known = known.filter(|table| table.sha256 == geo.info().sha256);
+    let votes = &loaded.geo.votes;
+    let known = known.filter(|table| table.is_of(votes));
     if rules.is_empty() {
         return Ok((known, Vec::new(), None));
     }
-    let (table, image) = match known {
-        Some(table) => (table, None),
-        None => {
-            let (table, image) = ClassTable::build(geo)?;
-            (Arc::new(table), Some(image))
+    let built = loaded.table.as_ref().filter(|(table, _)| table.is_of(votes));
+    let (table, image) = match (known, built) {
+        (Some(table), _) => (table, None),
+        (None, Some((table, image))) => (table.clone(), Some(image.clone())),
+        (None, None) => {
+            let (table, image) = ClassTable::build(votes)?;
+            (Arc::new(table), Some(Arc::new(image)))
         }
     };
-    let classes = rules.of_classes(&table.facts).map_err(|rules| {
+    let classes = rules.of_classes(votes, &table.facts).map_err(|rules| {
         let ids: Vec<String> =
             rules.iter().filter_map(|rule| numbers.rule(*rule)).map(|rule| rule.id.clone()).collect();
         anyhow!(
-            "too many rules with only, except or an expiry are about the same country: {}; join them",
+            "too many rules with only, except or an expiry are about the same country or region: {}; join them",
             ids.join(", ")
         )
     })?;
@@ -143,7 +173,7 @@ pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
         verdicts.insert(&place, held)?;
         standing.insert((place, held.entry.rule));
     }
-    verdicts.set_geo(image.as_ref(), classes)?;
+    verdicts.set_geo(image.as_deref(), classes)?;
     let event_rules: BTreeSet<u32> = world.event_rules.iter().copied().collect();
     verdicts.retain(|place, held| {
         let rule = held.entry.rule;

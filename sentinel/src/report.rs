@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
+use geoip::{DatabaseInfo, Freshness};
+use jiff::Timestamp;
 use sentinel_common::event::kind;
 use serde_json::{Map, Value, json};
 
@@ -11,9 +13,14 @@ use crate::{
     config::{Bypass, Mode},
     daemon::Daemon,
     kernel::{HookState, attach::Scope, hooks::Attach},
+    notices,
     policy::mode_word,
     reach,
-    status::{Enforcement, Facts, GeoStatus, HookStatus, RuleStatus, Status, conclude},
+    standing::has_geo,
+    status::{
+        DatabaseStatus, Enforcement, ExemptionStatus, Facts, GeoStatus, HookStatus, RuleStatus, Status, conclude,
+    },
+    world::mode_of,
 };
 
 /// Kinds that are counted, with their names.
@@ -67,7 +74,8 @@ impl Daemon {
             rules: self.rules(),
             generation: world.generation,
             policy_sha256: world.policies.sha256().to_owned(),
-            geo: self.geo(),
+            geo: self.geo_status(),
+            exemptions: self.exemptions(),
             sinks: serde_json::to_value(self.pipeline.alerting.sinks.status())?,
             gaps: Vec::new(),
             sockets: self.sockets.tally.clone(),
@@ -130,6 +138,7 @@ impl Daemon {
             bypass_closed: proven("socket_create") && proven("file_open"),
             devices_watched: proven("forward"),
             socket_destroy: self.sockets.unavailable.clone(),
+            old_geo: self.old_geo(),
         }
     }
 
@@ -146,27 +155,75 @@ impl Daemon {
             id: entry.id.clone(),
             verb: entry.rule_name.to_string(),
             severity: entry.severity.to_string(),
-            mode: mode_word(crate::world::weaker(self.config.mode, entry.mode)).to_owned(),
+            mode: mode_word(mode_of(entry, self.config.mode, &world.programmes)).to_owned(),
         });
         event.chain(standing).collect()
     }
 
-    fn geo(&self) -> GeoStatus {
-        let info = self.pipeline.world.geo.info();
-        let now = jiff::Timestamp::now().as_second();
-        let table = self.pipeline.world.table.as_ref();
+    fn geo_status(&self) -> GeoStatus {
+        let world = &self.pipeline.world;
         let verdicts = &self.pipeline.verdicts;
-        let build = jiff::Timestamp::from_second(info.build as i64).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let databases: Vec<DatabaseStatus> =
+            world.geo.databases().iter().map(|database| database_status(database.info())).collect();
+        let worst = world.geo.databases().iter().map(|database| database.info().freshness(now())).max();
+        let DatabaseStatus { kind, build, age_days, entries, sha256, source, .. } = databases[0].clone();
         GeoStatus {
-            kind: info.database_type.clone(),
-            build: build.to_string(),
-            age_days: info.age_days(u64::try_from(now).unwrap_or(0)),
-            prefixes: table.map_or(0, |table| table.blocked_ranges(verdicts.classes())),
+            kind,
+            build,
+            age_days,
+            freshness: worst.unwrap_or(Freshness::Error).to_string(),
+            prefixes: world.table.as_ref().map_or(0, |table| table.blocked_ranges(verdicts.classes())),
             kernel_bytes: verdicts.geo_bytes(),
-            entries: info.v4_entries + info.v6_entries,
-            sha256: info.sha256.clone(),
-            source: info.source.to_string(),
+            entries,
+            sha256,
+            source,
+            vote: world.geo.rule().to_string(),
+            databases,
+            reads: self.geo.reads,
+            tables: self.tables,
+            refused: self.geo.refused(),
         }
+    }
+
+    /// Databases too old to be relied on, if a rule relies on them.
+    fn old_geo(&self) -> Option<String> {
+        let world = &self.pipeline.world;
+        let infos = world.geo.databases().iter().map(|database| database.info());
+        let old = infos.filter(|info| info.freshness(now()) == Freshness::Error);
+        let old: Vec<String> = old
+            .map(|info| format!("{} ({}) is {} days old", info.database_type, info.source, info.age_days(now())))
+            .collect();
+        (has_geo(world.policies.standing()) && !old.is_empty()).then(|| old.join("; "))
+    }
+
+    fn exemptions(&self) -> Vec<ExemptionStatus> {
+        let now = Timestamp::now().as_second();
+        let mut all: Vec<&rules::Exemption> = notices::exemptions(self.pipeline.world.policies.standing()).collect();
+        all.sort_by_key(|exemption| exemption.expires);
+        let status = |exemption: &rules::Exemption| ExemptionStatus {
+            id: exemption.id.clone(),
+            expires: Timestamp::from_second(exemption.expires).unwrap_or(Timestamp::MAX).to_string(),
+            days_left: notices::days_left(now, exemption.expires),
+        };
+        all.into_iter().map(status).collect()
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
+}
+
+fn database_status(info: &DatabaseInfo) -> DatabaseStatus {
+    let build = Timestamp::from_second(info.build as i64).unwrap_or(Timestamp::UNIX_EPOCH);
+    DatabaseStatus {
+        kind: info.database_type.clone(),
+        build: build.to_string(),
+        age_days: info.age_days(now()),
+        freshness: info.freshness(now()).to_string(),
+        entries: info.v4_entries + info.v6_entries,
+        sha256: info.sha256.clone(),
+        source: info.source.to_string(),
     }
 }
 
@@ -266,15 +323,8 @@ fn write_text(out: &mut String, s: &Status) -> std::fmt::Result {
         s.policies.len(),
         s.generation
     )?;
-    writeln!(
-        out,
-        "geo          {} of {} ({} days old), {} blocked ranges, {}",
-        s.geo.kind,
-        s.geo.build.get(..10).unwrap_or(&s.geo.build),
-        s.geo.age_days,
-        s.geo.prefixes,
-        s.geo.source
-    )?;
+    write_geo(out, &s.geo)?;
+    s.exemptions.iter().try_for_each(|exemption| write_exemption(out, exemption))?;
     writeln!(out, "{:<22} {:>8} {:>7} {:>12} {:>9} {:>9}", "hook", "attached", "proven", "runs", "refused", "would")?;
     for hook in &s.hooks {
         let mark = |yes| if yes { "yes" } else { "no" };
@@ -286,6 +336,27 @@ fn write_text(out: &mut String, s: &Status) -> std::fmt::Result {
         )?;
     }
     write_counters(out, s)
+}
+
+fn write_geo(out: &mut String, geo: &GeoStatus) -> std::fmt::Result {
+    let day = |build: &str| build.get(..10).unwrap_or(build).to_owned();
+    for (index, database) in geo.databases.iter().enumerate() {
+        let DatabaseStatus { kind, build, age_days, freshness, source, .. } = database;
+        let old = if freshness == "fresh" { String::new() } else { format!(", {freshness}") };
+        let held = if index == 0 { format!("{} blocked ranges, ", geo.prefixes) } else { String::new() };
+        let label = if index == 0 { "geo" } else { "" };
+        writeln!(out, "{label:<12} {kind} of {} ({age_days} days old{old}), {held}{source}", day(build))?;
+    }
+    if geo.databases.len() > 1 {
+        writeln!(out, "{:<12} what counts: {}", "", geo.vote)?;
+    }
+    geo.refused.iter().try_for_each(|refused| writeln!(out, "geo refused  {refused}"))
+}
+
+fn write_exemption(out: &mut String, exemption: &ExemptionStatus) -> std::fmt::Result {
+    let ExemptionStatus { id, expires, days_left } = exemption;
+    let left = if *days_left < 0 { "ended".to_owned() } else { format!("{days_left} days left") };
+    writeln!(out, "exemption    {id} until {expires} ({left})")
 }
 
 fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {

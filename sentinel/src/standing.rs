@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use geoip::{Country, CountrySet};
+use geoip::{Country, CountrySet, Region, Selection, Votes};
 use ipnet::IpNet;
 use rules::{Access, Exemption, PathPattern, Protocol, StandingEntry, StandingValue, Subjects};
 use sentinel_common::verdict::{Entry, Subject, flag, limit, origin};
@@ -18,11 +18,12 @@ use thiserror::Error;
 use crate::{
     clock,
     config::{Mode, Unknown},
-    countries::{CountryRules, Selector},
+    countries::CountryRules,
+    embargo::Programmes,
     guard,
     kernel::verdicts::{Held, LONGEST_PATH, Place, Table, Target},
     process::file_id,
-    world::{Numbers, Rule, standing_rule},
+    world::{Numbers, Rule, only_reported, standing_rule},
 };
 
 /// A standing rule that cannot be put in force.
@@ -54,6 +55,10 @@ pub struct Setting<'a> {
     pub mode: Mode,
     /// What unknown countries mean.
     pub unknown: Unknown,
+    /// The country databases.
+    pub votes: &'a Votes,
+    /// The embargo programmes.
+    pub programmes: &'a Programmes,
     /// The cgroup v2 mount point.
     pub cgroups: &'a Path,
     /// Generation of the entries.
@@ -74,7 +79,8 @@ pub fn compile(
     let mut errors = Vec::new();
     let mut allowed = Vec::new();
     for entry in all {
-        let rule = standing_rule(entry, setting.mode);
+        let rule = standing_rule(entry, setting.mode, setting.programmes);
+        out.notices.extend(on_trial(entry, setting));
         let number = numbers.give(text_of(entry), rule.clone());
         let one = One { entry, rule: &rule, number, setting };
         if let Err(what) = one.compile(&mut out, &mut allowed) {
@@ -87,6 +93,16 @@ pub fn compile(
     allow_list(&allowed, &mut out);
     unknown_countries(all, setting, numbers, &mut out);
     if errors.is_empty() { Ok(out) } else { Err(errors) }
+}
+
+/// What to say of an entry that an embargo programme asks only to report.
+fn on_trial(entry: &StandingEntry, setting: &Setting) -> Option<String> {
+    let programme = only_reported(entry, setting.programmes)?;
+    Some(format!(
+        "rule {}: {:?} is only reported, because the programme {programme} is about a part of it that databases cannot \
+         tell; to refuse all of it, say \"mode\": \"enforce\" in the member",
+        entry.id, entry.value
+    ))
 }
 
 /// What the kernel's tables cannot hold: two limited rules on one object, or an allow list of mixed modes or limits.
@@ -131,7 +147,7 @@ impl One<'_> {
         match &self.entry.value {
             StandingValue::BlockCountry(country) => {
                 let set: CountrySet = [country_of(country.0)?].into_iter().collect();
-                out.countries.block.push((Selector::In(set), self.country_entry(limits)));
+                out.countries.block.push((Selection::countries(set), self.country_entry(limits)));
             }
             StandingValue::AllowCountry(country) => allowed.push((country_of(country.0)?, self.country_entry(limits))),
             StandingValue::BlockCidr(net) => {
@@ -146,11 +162,26 @@ impl One<'_> {
             }
             StandingValue::BlockExecutable(pattern) => self.path(pattern, 1 << Access::Exec as u32, limits, out)?,
             StandingValue::Exemption(exemption) => self.exemption(exemption, limits, out)?,
-            StandingValue::BlockRegion(_) => return Err(cannot("block_regions", "use block_countries or block_cidrs")),
+            StandingValue::BlockRegion(code) => {
+                let selection = Selection::regions([self.region(code)?]);
+                out.countries.block.push((selection, self.country_entry(limits)));
+            }
             StandingValue::BlockHash(_) => return Err(cannot("block_hashes", "use block_executables")),
             StandingValue::AllowExecutable(_) => return Err(cannot("allow_executables", "use block_executables")),
         }
         Ok(())
+    }
+
+    /// A region that the databases tell: a rule on another one would look like one and never hold.
+    fn region(&self, code: &str) -> Result<Region, String> {
+        let region: Region = code.parse().map_err(|error: geoip::RegionError| error.to_string())?;
+        if self.setting.votes.tells(region) {
+            return Ok(region);
+        }
+        Err(format!(
+            "no country database in use tells the region {region}, so the rule could never hold; give one that does with \
+             --geoip (`sentinel geo check FILE` shows what a file tells), or use block_countries or block_cidrs"
+        ))
     }
 
     fn access(&self) -> u32 {
@@ -217,8 +248,8 @@ impl One<'_> {
     }
 
     fn exemption(&self, exemption: &Exemption, limits: u16, out: &mut Compiled) -> Result<(), String> {
-        if !exemption.regions.is_empty() || !exemption.hashes.is_empty() {
-            return Err(cannot("exemptions of regions or hashes", "exempt countries, cidrs, paths or executables"));
+        if !exemption.hashes.is_empty() {
+            return Err(cannot("exemptions of hashes", "exempt countries, regions, cidrs, paths or executables"));
         }
         let left = exemption.expires.saturating_sub(jiff::Timestamp::now().as_second());
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else {
@@ -232,8 +263,10 @@ impl One<'_> {
         }
         let countries: CountrySet =
             exemption.countries.iter().map(|country| country_of(country.0)).collect::<Result<_, _>>()?;
-        if !countries.is_empty() {
-            out.countries.exempt.push((Selector::In(countries), held.entry));
+        let regions = exemption.regions.iter().map(|code| self.region(code)).collect::<Result<_, _>>()?;
+        if !countries.is_empty() || !exemption.regions.is_empty() {
+            let selection = Selection { countries, regions, include_unknown: false };
+            out.countries.exempt.push((selection, held.entry));
         }
         for pattern in &exemption.paths {
             out.entries.push((path_place(Table::Exempt, pattern)?, held));
@@ -353,7 +386,7 @@ fn real_path(pattern: &PathPattern) -> Option<PathPattern> {
 fn allow_list(allowed: &[Allowed], out: &mut Compiled) {
     let Some((_, entry)) = allowed.first() else { return };
     let named: CountrySet = allowed.iter().map(|(country, _)| *country).collect();
-    out.countries.block.push((Selector::NotIn(named), *entry));
+    out.countries.block.push((Selection::countries(named.complement()), *entry));
 }
 
 /// With `unknown = "deny"` and any country rule, addresses without a known country are blocked too.
@@ -363,13 +396,18 @@ fn unknown_countries(all: &[StandingEntry], setting: &Setting, numbers: &mut Num
     }
     let rule = numbers.give(UNKNOWN_RULE.to_owned(), unknown_rule(setting.mode));
     let entry = Entry { rule, generation: setting.generation, hooks: u32::MAX, origin: origin::GEO, ..Entry::NONE };
-    out.countries.block.push((Selector::Unknown, entry));
+    out.countries.block.push((Selection { include_unknown: true, ..Selection::default() }, entry));
 }
 
-/// Whether any entry is about countries.
+/// Whether any entry is about countries or regions.
 #[must_use]
 pub fn has_geo(all: &[StandingEntry]) -> bool {
-    all.iter().any(|e| matches!(e.value, StandingValue::BlockCountry(_) | StandingValue::AllowCountry(_)))
+    all.iter().any(|entry| {
+        matches!(
+            entry.value,
+            StandingValue::BlockCountry(_) | StandingValue::AllowCountry(_) | StandingValue::BlockRegion(_)
+        )
+    })
 }
 
 /// Id of the rule about destinations without a known country.
@@ -387,5 +425,9 @@ pub fn unknown_rule(mode: Mode) -> Rule {
         techniques: Vec::new(),
         mode,
         exemption: None,
+        list: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

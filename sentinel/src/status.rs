@@ -73,6 +73,8 @@ pub struct GeoStatus {
     pub build: String,
     /// Days since.
     pub age_days: u64,
+    /// `fresh`, `warn` (renew it) or `error` (too old to be relied on).
+    pub freshness: String,
     /// Ranges of addresses that country rules block, both families.
     pub prefixes: usize,
     /// Kernel memory of the country table, bytes.
@@ -83,6 +85,48 @@ pub struct GeoStatus {
     pub sha256: String,
     /// Where it came from.
     pub source: String,
+    /// What counts where databases differ.
+    pub vote: String,
+    /// All databases, the primary one, which is described above, first.
+    pub databases: Vec<DatabaseStatus>,
+    /// Files read since the start.
+    pub reads: u64,
+    /// Tables built for the kernel since the start.
+    pub tables: u64,
+    /// Why files as they are now are not in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// A country database in the status.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DatabaseStatus {
+    /// Type of the database.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Build date, RFC 3339.
+    pub build: String,
+    /// Days since.
+    pub age_days: u64,
+    /// As for all.
+    pub freshness: String,
+    /// Ranges.
+    pub entries: usize,
+    /// Of the file.
+    pub sha256: String,
+    /// Where it came from.
+    pub source: String,
+}
+
+/// An exemption in the status.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExemptionStatus {
+    /// Id.
+    pub id: String,
+    /// RFC 3339.
+    pub expires: String,
+    /// Whole days until then; negative when it has ended.
+    pub days_left: i64,
 }
 
 /// A policy rule in the status.
@@ -129,6 +173,8 @@ pub struct Status {
     pub policy_sha256: String,
     /// Country data.
     pub geo: GeoStatus,
+    /// Exemptions, the next to end first.
+    pub exemptions: Vec<ExemptionStatus>,
     /// Sinks.
     pub sinks: serde_json::Value,
     /// Times without enforcement.
@@ -173,6 +219,8 @@ pub struct Facts {
     pub devices_watched: bool,
     /// Why sockets cannot be destroyed, if they cannot.
     pub socket_destroy: Option<String>,
+    /// Country data in use that is too old to be relied on, if a rule is about countries.
+    pub old_geo: Option<String>,
 }
 
 /// Draws the conclusion.
@@ -207,6 +255,9 @@ pub fn conclude(facts: &Facts) -> (Enforcement, Vec<String>) {
             reasons.push("kernel_replies: replies from kernel sockets belong to no scope".to_owned());
         }
     }
+    if let Some(old) = &facts.old_geo {
+        reasons.push(format!("geo_age: {old}"));
+    }
     if facts.change_rules {
         reasons
             .push("file_changes: only opens are hooked; truncate, rename, link, unlink and mount are not".to_owned());
@@ -236,6 +287,12 @@ mod tests {
             assert_eq!(conclude(&bad).0, Enforcement::Partial);
         }
         assert_eq!(conclude(&Facts { any_proven: false, ..good }).0, Enforcement::None);
+    }
+
+    #[test]
+    fn old_country_data_is_a_reason() {
+        let facts = Facts { enforce: true, any_proven: true, old_geo: Some("x: 130 days".into()), ..Facts::default() };
+        assert_eq!(conclude(&facts), (Enforcement::Partial, vec!["geo_age: x: 130 days".to_owned()]));
     }
 
     #[test]

@@ -5,12 +5,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use geoip::Database;
+use geoip::Votes;
 use rules::{Policies, RuleInfo, Severity, StandingEntry, StandingValue, Technique};
 
 use crate::{
     config::Mode,
     countries::{ClassTable, CountryVerdicts},
+    embargo::Programmes,
 };
 
 /// The number of canary entries; never given to a rule.
@@ -35,6 +36,8 @@ pub struct Rule {
     pub mode: Mode,
     /// Set for exemptions.
     pub exemption: Option<rules::Exemption>,
+    /// The embargo programme that names what it refuses.
+    pub list: Option<alerts::ListRef>,
 }
 
 /// Bits of a number that name the rule; the bits above name one of its members that have an id of their own.
@@ -98,9 +101,11 @@ pub struct World {
     /// Compiled policies.
     pub policies: Arc<Policies>,
     /// Country data.
-    pub geo: Arc<Database>,
+    pub geo: Arc<Votes>,
     /// The classes of that data, once a rule has been about countries.
     pub table: Option<Arc<ClassTable>>,
+    /// The embargo programmes that the policies have.
+    pub programmes: Arc<Programmes>,
     /// Rules about countries.
     pub countries: Arc<CountryVerdicts>,
     /// Generation of verdict entries.
@@ -136,12 +141,27 @@ pub fn event_rule(info: &RuleInfo, global: Mode) -> Rule {
         techniques: info.techniques.clone(),
         mode: weaker(global, info.mode),
         exemption: None,
+        list: None,
     }
+}
+
+/// The mode of a standing entry. What comes from an embargo programme that asks only to report it is on trial, unless it says
+/// otherwise itself.
+#[must_use]
+pub fn mode_of(entry: &StandingEntry, global: Mode, programmes: &Programmes) -> Mode {
+    let own = entry.mode.or_else(|| only_reported(entry, programmes).map(|_| rules::Mode::Monitor));
+    weaker(global, own)
+}
+
+/// The programme that asks only to report what an entry refuses, if the entry has it from there and says no mode.
+#[must_use]
+pub fn only_reported<'a>(entry: &StandingEntry, programmes: &'a Programmes) -> Option<&'a str> {
+    if entry.written || entry.mode.is_some() { None } else { programmes.only_reporting(&entry.value) }
 }
 
 /// A standing entry, as alerts show it.
 #[must_use]
-pub fn standing_rule(entry: &StandingEntry, global: Mode) -> Rule {
+pub fn standing_rule(entry: &StandingEntry, global: Mode, programmes: &Programmes) -> Rule {
     let verb = match entry.rule_name {
         rules::StandingRule::BlockCountries => alerts::Verb::BlockCountries,
         rules::StandingRule::AllowCountries => alerts::Verb::AllowCountries,
@@ -171,8 +191,9 @@ pub fn standing_rule(entry: &StandingEntry, global: Mode) -> Rule {
         title: entry.title.clone(),
         package: entry.package.clone(),
         techniques: entry.techniques.clone(),
-        mode: weaker(global, entry.mode),
+        mode: mode_of(entry, global, programmes),
         exemption,
+        list: programmes.list_of(&entry.value),
     }
 }
 
@@ -191,6 +212,7 @@ mod tests {
             techniques: Vec::new(),
             mode: Mode::Enforce,
             exemption: None,
+            list: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use crate::support::{countries, country, csv, ip};
-use geoip::{Coverage, Database, Opinion, Region, Selection, VoteRule, Votes};
+use geoip::{Classes, Coverage, Database, Opinion, Region, Selection, VoteRule, Votes};
 use proptest::prelude::*;
 
 const RULES: [VoteRule; 3] = [VoteRule::Primary, VoteRule::Any, VoteRule::Majority];
@@ -150,6 +150,33 @@ proptest! {
                 prop_assert_eq!(prefixes.contains(address), expected, "{} {} {:?}", address, rule, selection);
                 prop_assert_eq!(votes.lookup(address).is_in(&selection), expected, "{} {}", address, rule);
             }
+        }
+    }
+}
+
+/// The kernel's table is made of classes, look-ups are made of databases: the same must count.
+#[test]
+fn what_counts_of_a_class_is_what_counts_of_its_addresses() {
+    let v4 = csv("class-v4.csv", "1.0.0.0,1.0.0.255,IR\n1.0.1.0,1.0.1.255,FR\n");
+    let both = csv("class-both.csv", "1.0.0.0,1.0.0.127,FR\n2001:db8::,2001:db8::ffff,IR\n");
+    let city = csv("class-city.csv", "1.0.0.64,1.0.1.63,RU,UA-43\n2001:db8::8,2001:db8::f,DE\n");
+    let databases = [v4, both, city];
+    let classes = Classes::new(&[&databases[0], &databases[1], &databases[2]], &[]).unwrap();
+    let class_of = |address: IpAddr| match address {
+        IpAddr::V4(ip) => classes.v4[classes.v4.partition_point(|(start, _)| *start <= ip.to_bits()) - 1].1,
+        IpAddr::V6(ip) => classes.v6[classes.v6.partition_point(|(start, _)| *start <= ip.to_bits()) - 1].1,
+    };
+    let v4 = (0x00ff_ff00..0x0100_0300_u32).map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
+    let v6 = (0..32_u128).map(|last| IpAddr::V6((0x2001_0db8_u128 << 96 | last).into()));
+    let private = ["10.0.0.1", "fd00::1"].map(ip);
+    for rule in RULES {
+        let votes = votes(&databases, rule);
+        for address in v4.clone().chain(v6.clone()).chain(private) {
+            let (facts, opinion) = (&classes.facts[usize::from(class_of(address))], votes.lookup(address));
+            let counted = votes.count(&facts.sayings);
+            let special = opinion.coverage == Coverage::Special;
+            assert_eq!((facts.special, &counted.countries), (special, &opinion.countries), "{address} {rule}");
+            assert_eq!(counted.regions, opinion.regions, "{address} {rule}");
         }
     }
 }

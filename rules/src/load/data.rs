@@ -30,6 +30,20 @@ pub(crate) fn merge(texts: &[Text], findings: &mut Findings) -> Value {
     merged.build()
 }
 
+/// The documents that are there without a file, less those of which a file has a key at the top. Such a one gives way as a whole:
+/// half of it beside the file's would look complete and not be.
+pub(crate) fn unclaimed(defaults: &[(String, String)], files: &[Text]) -> Vec<Text> {
+    // What is wrong with a file is told when it is merged.
+    let files: Vec<Value> = files.iter().filter_map(|file| read(file).ok()).collect();
+    let claimed = |key: &Value| files.iter().any(|file| file.as_object().is_ok_and(|object| object.get(key).is_some()));
+    let texts = defaults.iter().map(|(name, text)| Text { file: name.clone(), text: text.as_str().into() });
+    let free = |text: &Text| match read(text) {
+        Ok(Value::Object(object)) => !object.iter().any(|(key, _)| claimed(key)),
+        Ok(_) | Err(_) => true,
+    };
+    texts.filter(free).collect()
+}
+
 fn read(text: &Text) -> Result<Value, Box<Diagnostic>> {
     let refuse = |message: String| Box::new(Diagnostic::file(&text.file, message));
     let lower = text.file.to_lowercase();
@@ -133,6 +147,15 @@ mod tests {
             let error = findings.errors[0].to_string();
             assert!(error.contains("data.x") && error.contains("a.json") && error.contains("b.json"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_takes_the_place_of_a_default() {
+        let defaults = [("built in".to_owned(), r#"{"embargo": {"un": 1}}"#.to_owned())];
+        let file = |text: &str| [Text { file: "a.json".to_owned(), text: text.into() }];
+        assert_eq!(unclaimed(&defaults, &file(r#"{"other": 1}"#)).len(), 1);
+        assert_eq!(unclaimed(&defaults, &file(r#"{"embargo": {}}"#)).len(), 0);
+        assert_eq!(unclaimed(&defaults, &file("{")).len(), 1);
     }
 
     #[test]

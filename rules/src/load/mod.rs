@@ -70,7 +70,8 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Policies, LoadErrors> {
     let mut texts = if options.shipped { shipped_policies() } else { Vec::new() };
     let paths = files::rego_files(&options.paths, false, &mut findings);
     texts.extend(files::read_policies(&paths, &mut findings));
-    let data = read_data(&options.data, &mut findings);
+    let mut data = read_data(&options.data, &mut findings);
+    data.extend(data::unclaimed(&options.defaults, &data));
     on_large_stack(move || build(texts, data, findings))
 }
 

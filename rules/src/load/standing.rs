@@ -83,7 +83,8 @@ fn read_members(
     let mut entries = Vec::new();
     for member in members {
         match read_member(&template, member) {
-            Ok((entry, notices)) => {
+            Ok((mut entry, notices)) => {
+                entry.written = is_written(source, found, member);
                 entries.push(entry);
                 notices.into_iter().for_each(|notice| findings.notice(located(source, found, member, notice)));
             }
@@ -107,6 +108,7 @@ fn template(rule: StandingRule, source: &Source, found: &Found, annotation: &Ann
         line: found.line,
         // Replaced for every member.
         value: StandingValue::BlockRegion(String::new()),
+        written: true,
         access: AccessSet::ALL,
         only: Subjects::default(),
         except: Subjects::default(),
@@ -134,9 +136,22 @@ fn located(source: &Source, found: &Found, member: &Value, problem: Problem) -> 
     Diagnostic::at(&source.file, &source.text, line, column, message).hint(problem.hint)
 }
 
+/// Whether the text of the definition has the member's value as a literal.
+fn is_written(source: &Source, found: &Found, member: &Value) -> bool {
+    let value = match member {
+        Value::Object(object) => object.get(&Value::from("value")),
+        other => Some(other),
+    };
+    let rule = source.module.policy[found.at.1].span();
+    let text = value.and_then(|value| value.as_string().ok());
+    text.is_some_and(|text| find_literal(source, rule.start, rule.end, text).is_some())
+}
+
 /// Line and column of a string literal within a span.
 fn find_literal(source: &Source, start: u32, end: u32, text: &str) -> Option<(u32, u32)> {
     let (start, end) = (usize::try_from(start).ok()?, usize::try_from(end).ok()?);
+    // The span of a rule that ends in a string stops before the closing quote.
+    let end = (end + 1).min(source.text.len());
     let offset = source.text.get(start..end)?.find(&format!("{text:?}"))? + start;
     let before = &source.text[..offset];
     let line = before.matches('\n').count() + 1;

@@ -209,6 +209,8 @@ pub struct StandingEntry {
     pub line: u32,
     /// What it is about.
     pub value: StandingValue,
+    /// Whether the value is written in the definition itself, and not taken from `data` or a helper.
+    pub written: bool,
     /// Which ways of touching a file it covers; every way for what is no file.
     pub access: AccessSet,
     /// It applies to these alone; everyone when empty. At most one of `only` and `except` is filled.

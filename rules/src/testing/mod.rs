@@ -32,6 +32,8 @@ pub struct TestOptions {
     pub data: Vec<PathBuf>,
     /// Whether to add the shipped policies and their tests.
     pub shipped: bool,
+    /// Documents that are there without a file, as in [`crate::LoadOptions`].
+    pub defaults: Vec<(String, String)>,
     /// Only tests whose `package.name` matches run.
     pub filter: Option<Regex>,
     /// Whether to find out which lines were evaluated.
@@ -111,7 +113,8 @@ pub fn run(options: &TestOptions) -> Result<TestReport, LoadErrors> {
     let paths = load::files::rego_files(&options.paths, true, &mut findings);
     texts.extend(load::files::read_policies(&paths, &mut findings));
     texts.sort_by(|a, b| a.file.cmp(&b.file));
-    let data = load::read_data(&options.data, &mut findings);
+    let mut data = load::read_data(&options.data, &mut findings);
+    data.extend(load::data::unclaimed(&options.defaults, &data));
     load::on_large_stack(move || {
         let data = load::data::merge(&data, &mut findings);
         let corpus = load::check_all(&texts, &data, &mut findings);

@@ -22,9 +22,9 @@ pub(super) struct Args {
     /// Settings file (TOML).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Country database.
+    /// Country database. May be repeated; the first is the primary one.
     #[arg(long, value_name = "FILE")]
-    geoip: Option<PathBuf>,
+    geoip: Vec<PathBuf>,
 }
 
 /// Loads and compiles; prints the rules.
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         ..Flags::default()
     };
     let config = Config::load(&flags)?;
-    let loaded = policy::load(&config)?;
+    let loaded = policy::load(&config, None)?;
     let cgroups = features::cgroup2_mount().unwrap_or_else(|| "/sys/fs/cgroup".into());
     let prepared = policy::prepare(&loaded, &config, &cgroups, None, &mut Numbers::default())?;
     for notice in loaded.policies.notices() {

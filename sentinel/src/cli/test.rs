@@ -6,6 +6,8 @@ use anyhow::{Result, anyhow};
 use regex::Regex;
 use rules::testing::{self, TestCase, TestOptions, TestOutcome, TestReport};
 
+use crate::embargo;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Policy and test files or directories; none: the shipped policies and their tests.
@@ -37,6 +39,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         paths: args.paths.clone(),
         data: args.data.clone(),
         shipped: args.paths.is_empty(),
+        defaults: embargo::defaults()?,
         filter: args.run.clone(),
         coverage: args.coverage || args.threshold.is_some(),
     };

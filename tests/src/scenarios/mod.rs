@@ -29,6 +29,7 @@ mod events_network;
 mod events_own;
 mod events_reload;
 mod existing_connections;
+mod geo_files;
 mod leftovers;
 mod names;
 mod selftest;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(egress_pending::all());
     all.extend(egress_replies::all());
     all.extend(egress_storm::all());
+    all.extend(geo_files::all());
     all.extend(demo::all());
     all.extend(bench::all());
     all.extend(bench_net::all());

@@ -5,10 +5,10 @@
 
 use std::{net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
-use anyhow::{Context as _, Result, anyhow};
-use geoip::{AsnDatabase, Coverage, Database, List, Opinion, PrefixSet, VoteRule, Votes, embargo};
+use anyhow::{Result, anyhow};
+use geoip::{AsnDatabase, Coverage, List, Opinion, PrefixSet, VoteRule, Votes, embargo};
 use jiff::Timestamp;
-use rules::{LoadOptions, Policies};
+use rules::Policies;
 use sentinel_common::address::{Address, Wrapping, normalise};
 use serde_json::{Value, json};
 
@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     config::{Config, Flags},
+    embargo::Programmes,
+    geo::{GeoData, Wanted},
     input::ip,
+    policy,
 };
 
 #[derive(Debug, clap::Args)]
@@ -29,9 +32,9 @@ pub(super) struct Args {
     /// Country database instead of that of the settings or the embedded one; repeated, the first is the primary one.
     #[arg(long, value_name = "FILE")]
     geoip: Vec<PathBuf>,
-    /// What counts where databases differ: primary, any or majority.
-    #[arg(long, value_name = "RULE", default_value_t)]
-    vote: VoteRule,
+    /// What counts where databases differ, instead of what the settings say: primary, any or majority.
+    #[arg(long, value_name = "RULE")]
+    vote: Option<VoteRule>,
     /// Database of AS numbers.
     #[arg(long, value_name = "FILE")]
     asn: Option<PathBuf>,
@@ -70,7 +73,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 struct Sources {
     config: Config,
     policies: Policies,
-    votes: Votes,
+    programmes_in_data: Programmes,
+    votes: Arc<Votes>,
     asn: Option<AsnDatabase>,
     lists: Vec<(List, PrefixSet)>,
     programmes: Vec<embargo::Programme>,
@@ -82,24 +86,26 @@ impl Sources {
             config: args.config.clone(),
             policy: args.policy.clone(),
             data: args.data.clone(),
+            geoip: args.geoip.clone(),
             ..Flags::default()
         };
         let config = Config::load(&flags)?;
-        let shipped = config.policy.is_empty();
-        let options = LoadOptions { paths: config.policy.clone(), data: config.data.clone(), shipped };
-        let policies = Policies::load(&options).map_err(|errors| anyhow!("the policies are not usable:\n{errors}"))?;
-        let files: Vec<PathBuf> =
-            if args.geoip.is_empty() { config.geoip.iter().cloned().collect() } else { args.geoip.clone() };
-        let mut databases: Vec<Arc<Database>> =
-            files.iter().map(|file| Database::open(file).map(Arc::new)).collect::<Result<_, _>>()?;
-        if databases.is_empty() {
-            let embedded = Database::embedded().context("the embedded country database is not usable")?;
-            databases.push(Arc::new(embedded));
-        }
+        let policies = Policies::load(&policy::options(&config)?)
+            .map_err(|errors| anyhow!("the policies are not usable:\n{errors}"))?;
+        let wanted = Wanted { vote: args.vote.unwrap_or(config.geo.vote), ..config.geo.clone() };
+        let (data, _) = GeoData::load(&wanted, None, now())?;
         let asn = args.asn.as_deref().map(AsnDatabase::open).transpose()?;
         let lists = args.list.iter().map(|file| open_list(file, asn.as_ref())).collect::<Result<_>>()?;
-        let votes = Votes::new(databases, args.vote)?;
-        Ok(Self { config, policies, votes, asn, lists, programmes: embargo::shipped()? })
+        let programmes_in_data = Programmes::of(policies.data());
+        Ok(Self {
+            config,
+            policies,
+            programmes_in_data,
+            votes: data.votes,
+            asn,
+            lists,
+            programmes: embargo::shipped()?,
+        })
     }
 
     fn answer(&self, given: IpAddr) -> Answer<'_> {
@@ -114,6 +120,7 @@ impl Sources {
             opinion: &opinion,
             votes: &self.votes,
             standing: self.policies.standing(),
+            programmes: &self.programmes_in_data,
             mode: self.config.mode,
             unknown: self.config.unknown,
             now: Timestamp::now().as_second(),

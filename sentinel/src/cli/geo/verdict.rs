@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use crate::{
     config::{Mode, Unknown},
+    embargo::Programmes,
     standing::{UNKNOWN_RULE, has_geo},
-    world::weaker,
+    world::mode_of,
 };
 
 /// What a rule would do.
@@ -110,6 +111,8 @@ pub(super) struct Question<'a> {
     pub(super) votes: &'a Votes,
     /// The standing rules.
     pub(super) standing: &'a [StandingEntry],
+    /// The embargo programmes that the policies have.
+    pub(super) programmes: &'a Programmes,
     /// Global mode.
     pub(super) mode: Mode,
     /// What happens to unknown countries.
@@ -164,7 +167,7 @@ impl Question<'_> {
     }
 
     fn block(&self, entry: &StandingEntry) -> Effect {
-        match weaker(self.mode, entry.mode) {
+        match mode_of(entry, self.mode, self.programmes) {
             Mode::Enforce => Effect::Refuse,
             Mode::Monitor => Effect::WouldRefuse,
         }

@@ -26,7 +26,7 @@ impl Scratch {
     fn policies(&self, rules: &str) -> Policies {
         let file = self.0.join("lab.rego");
         fs::write(&file, format!("package sentinel.lab\n\n{rules}\n")).unwrap();
-        let options = LoadOptions { paths: vec![file], data: Vec::new(), shipped: false };
+        let options = LoadOptions { paths: vec![file], ..LoadOptions::default() };
         Policies::load(&options).unwrap()
     }
 }
@@ -45,8 +45,9 @@ fn judge(name: &str, rules: &str, address: &str, unknown: Unknown) -> Judgement 
     let (votes, policies) = (scratch.votes(GEO), scratch.policies(rules));
     let address = address.parse().unwrap();
     let opinion = votes.lookup(address);
-    let standing = policies.standing();
-    Question { address, opinion: &opinion, votes: &votes, standing, mode: Mode::Enforce, unknown, now: NOW }.judge()
+    let (standing, programmes) = (policies.standing(), &Programmes::default());
+    let (opinion, votes, mode) = (&opinion, &votes, Mode::Enforce);
+    Question { address, opinion, votes, standing, programmes, mode, unknown, now: NOW }.judge()
 }
 
 fn effect(name: &str, rules: &str, address: &str) -> (Effect, Option<String>) {
@@ -130,7 +131,7 @@ fn a_region_that_no_database_tells_is_noted() {
 
 #[test]
 fn the_shipped_policy_blocks_the_countries_of_the_shipped_programmes() {
-    let policies = Policies::load(&LoadOptions { paths: Vec::new(), data: Vec::new(), shipped: true }).unwrap();
+    let policies = Policies::load(&LoadOptions { shipped: true, ..LoadOptions::default() }).unwrap();
     let blocked = policies.standing().iter().filter_map(|entry| match &entry.value {
         StandingValue::BlockCountry(country) => Country::from_bytes(country.0),
         _ => None,

@@ -1,0 +1,187 @@
+//! What Sentinel says about its own data: country data that grows old, exemptions that are about to end.
+//!
+//! Invariant: each age is told at the start, on a change and once a day, each threshold of an exemption once. Not here: where
+//! notices go (`alerting`), and the end of an exemption itself, which the kernel's clock brings.
+
+use std::collections::HashMap;
+
+use geoip::{DatabaseInfo, ERROR_DAYS, Freshness, WARN_DAYS};
+use rules::{Exemption, StandingEntry, StandingValue};
+
+/// Days before the end of an exemption at which it is told.
+const THRESHOLDS: [i64; 3] = [1, 7, 30];
+/// Seconds.
+const DAY: i64 = 86_400;
+
+/// Something to say.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// Stable id, in the place of a rule's.
+    pub id: &'static str,
+    /// How bad.
+    pub severity: alerts::Severity,
+    /// The text.
+    pub message: String,
+    /// The exemption that it is about.
+    pub exemption: Option<Exemption>,
+}
+
+/// Id of notices about the age of country data.
+pub const AGE: &str = "geo-data-age";
+/// Id of notices about country databases that were not taken.
+pub const REFUSED: &str = "geo-data-refused";
+/// Id of notices about exemptions that end.
+pub const EXPIRY: &str = "exemption-expiry";
+
+impl Notice {
+    /// A country database that does not take the place of the one in force.
+    #[must_use]
+    pub fn refused(message: String) -> Self {
+        Self { id: REFUSED, severity: alerts::Severity::High, message, exemption: None }
+    }
+}
+
+/// What has been told.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// By the database's digest: when.
+    ages: HashMap<String, i64>,
+    /// By exemption and its end: the last threshold.
+    ends: HashMap<(String, i64), i64>,
+}
+
+impl Told {
+    /// What is to be told at `now` (seconds since 1970).
+    pub fn due<'a>(
+        &mut self,
+        now: i64,
+        databases: impl Iterator<Item = &'a DatabaseInfo>,
+        standing: &[StandingEntry],
+    ) -> Vec<Notice> {
+        let mut notices: Vec<Notice> = databases.filter_map(|info| self.age(now, info)).collect();
+        notices.extend(exemptions(standing).filter_map(|exemption| self.end(now, exemption)));
+        notices
+    }
+
+    fn age(&mut self, now: i64, info: &DatabaseInfo) -> Option<Notice> {
+        let age = aged(now, info)?;
+        let before = self.ages.get(&info.sha256).copied();
+        if before.is_some_and(|told| now - told < DAY) {
+            return None;
+        }
+        self.ages.insert(info.sha256.clone(), now);
+        Some(age)
+    }
+
+    fn end(&mut self, now: i64, exemption: &Exemption) -> Option<Notice> {
+        let left = exemption.expires - now;
+        let threshold = THRESHOLDS.into_iter().find(|days| left > 0 && left <= days * DAY)?;
+        let key = (exemption.id.clone(), exemption.expires);
+        if self.ends.get(&key).is_some_and(|told| *told <= threshold) {
+            return None;
+        }
+        self.ends.insert(key, threshold);
+        let severity = if threshold == 1 { alerts::Severity::High } else { alerts::Severity::Medium };
+        let Exemption { id, authority, reference, approver, .. } = exemption;
+        let message = format!(
+            "Exemption {id} ({reference} of {authority}) ends in less than {}, at {}: from then on what it covers is \
+             refused. Renew it with {approver}, or take it out.",
+            days_text(threshold),
+            jiff::Timestamp::from_second(exemption.expires).unwrap_or(jiff::Timestamp::MAX)
+        );
+        Some(Notice { id: EXPIRY, severity, message, exemption: Some(exemption.clone()) })
+    }
+}
+
+fn days_text(days: i64) -> String {
+    if days == 1 { "a day".to_owned() } else { format!("{days} days") }
+}
+
+/// What there is to say of a database's age.
+fn aged(now: i64, info: &DatabaseInfo) -> Option<Notice> {
+    let now = u64::try_from(now).unwrap_or_default();
+    let (name, source, days) = (&info.database_type, &info.source, info.age_days(now));
+    let (severity, why) = match info.freshness(now) {
+        Freshness::Fresh => return None,
+        Freshness::Warn => (alerts::Severity::Medium, format!("from {WARN_DAYS} days on it should be renewed")),
+        Freshness::Error => {
+            let why = format!("from {ERROR_DAYS} days on too many addresses have moved to another country");
+            (alerts::Severity::High, why)
+        }
+    };
+    let message = format!(
+        "Country data {name} ({source}) is {days} days old; {why}. Give a newer file (--geoip), see docs/geo.md."
+    );
+    Some(Notice { id: AGE, severity, message, exemption: None })
+}
+
+/// The exemptions of some rules.
+pub fn exemptions(standing: &[StandingEntry]) -> impl Iterator<Item = &Exemption> {
+    standing.iter().filter_map(|entry| match &entry.value {
+        StandingValue::Exemption(exemption) => Some(&**exemption),
+        StandingValue::BlockCountry(_)
+        | StandingValue::AllowCountry(_)
+        | StandingValue::BlockRegion(_)
+        | StandingValue::BlockCidr(_)
+        | StandingValue::BlockPath(_)
+        | StandingValue::BlockExecutable(_)
+        | StandingValue::BlockHash(_)
+        | StandingValue::AllowExecutable(_) => None,
+    })
+}
+
+/// Whole days until an end; negative when it is past.
+#[must_use]
+pub const fn days_left(now: i64, expires: i64) -> i64 {
+    (expires - now).div_euclid(DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const END: i64 = 1_900_000_000;
+
+    fn standing() -> Vec<StandingEntry> {
+        let rule = "package sentinel.lab\nexemptions contains {\"id\": \"lic-1\", \"type\": \"licence\", \"authority\": \"A\", \
+                    \"reference\": \"R\", \"approver\": \"P\", \"expires\": \"2030-03-17T17:46:40Z\", \"countries\": [\"IR\"]}\n";
+        rules::Policies::from_texts(&[("lab.rego", rule)], "").unwrap().standing().to_vec()
+    }
+
+    #[test]
+    fn each_threshold_is_told_once() {
+        let (standing, mut told) = (standing(), Told::default());
+        let mut at = |days: i64, seconds: i64| {
+            let notices = told.due(END - days * DAY + seconds, std::iter::empty(), &standing);
+            notices.iter().map(|notice| (notice.severity, notice.message.contains("lic-1"))).collect::<Vec<_>>()
+        };
+        let (medium, high) = (vec![(alerts::Severity::Medium, true)], vec![(alerts::Severity::High, true)]);
+        assert_eq!(at(30, -1), []);
+        assert_eq!((at(30, 0), at(30, 0), at(20, 0)), (medium.clone(), vec![], vec![]));
+        assert_eq!((at(7, 0), at(2, 0)), (medium, vec![]));
+        assert_eq!((at(1, 0), at(0, -1), at(0, 0)), (high, vec![], vec![]));
+    }
+
+    #[test]
+    fn a_late_start_tells_the_nearest_threshold_alone() {
+        let (standing, mut told) = (standing(), Told::default());
+        let notices = told.due(END - DAY / 2, std::iter::empty(), &standing);
+        assert_eq!(notices.iter().map(|notice| notice.severity).collect::<Vec<_>>(), [alerts::Severity::High]);
+        assert!(told.due(END - DAY / 3, std::iter::empty(), &standing).is_empty());
+        assert_eq!((days_left(END - DAY / 2, END), days_left(END + 1, END)), (0, -1));
+    }
+
+    #[test]
+    fn old_data_is_told_once_a_day() {
+        let database = geoip::Database::embedded().unwrap();
+        let info = database.info();
+        let mut told = Told::default();
+        let mut at = |days: i64, seconds: i64| {
+            let now = info.build as i64 + days * DAY + seconds;
+            told.due(now, std::iter::once(info), &[]).first().map(|notice| notice.severity)
+        };
+        assert_eq!((at(44, 0), at(45, 0)), (None, Some(alerts::Severity::Medium)));
+        assert_eq!((at(45, DAY - 1), at(46, 0)), (None, Some(alerts::Severity::Medium)));
+        assert_eq!((at(120, 0), at(120, 60)), (Some(alerts::Severity::High), None));
+    }
+}
