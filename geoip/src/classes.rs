@@ -10,7 +10,8 @@ use thiserror::Error;
 
 use crate::address::Address;
 use crate::country::Country;
-use crate::database::{Database, PrefixSet};
+use crate::database::Database;
+use crate::prefixes::PrefixSet;
 use crate::region::Region;
 use crate::table::{RecordId, SPECIAL};
 

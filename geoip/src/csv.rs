@@ -1,4 +1,5 @@
-//! The format of Tor's `geoip` and `geoip6` files: lines `start,end,CC`, both ends included.
+//! The format of Tor's `geoip` and `geoip6` files: lines `start,end,CC`, both ends included. A fourth field may be a region by
+//! its ISO 3166-2 code, which Tor's files do not have.
 //!
 //! IPv4 addresses are decimal numbers or dotted, IPv6 addresses textual; one file may hold both, in any order. Blank lines
 //! and lines that start with `#` are skipped. Invariant: a wrong line refuses the file, and the error gives its number.
@@ -10,6 +11,7 @@ use crate::country::Country;
 use crate::info::Schema;
 use crate::open::Parsed;
 use crate::record::Record;
+use crate::region::{Region, RegionError};
 use crate::table::{RecordId, TableBuilder};
 
 /// A line number, counted from 1, and what is wrong there.
@@ -28,6 +30,7 @@ struct Line {
     first: IpAddr,
     last: IpAddr,
     country: Option<Country>,
+    region: Option<Region>,
 }
 
 /// Reads the whole file; `modified` becomes the build date, since the format has none.
@@ -36,8 +39,10 @@ pub(crate) fn parse(bytes: &[u8], modified: u64) -> Result<Parsed, LineError> {
     let (mut v4, mut v6) = (Vec::new(), Vec::new());
     for (index, bytes) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let line = index + 1;
-        let Some(Line { first, last, country }) = read_line(bytes).map_err(|what| (line, what))? else { continue };
-        let record = parsed.records.intern(Record { country, ..Record::default() });
+        let Some(Line { first, last, country, region }) = read_line(bytes).map_err(|what| (line, what))? else {
+            continue;
+        };
+        let record = parsed.records.intern(Record { country, region, ..Record::default() });
         let record = record.map_err(|_| (line, "there are more countries than exist".to_owned()))?;
         match (first, last) {
             (IpAddr::V4(first), IpAddr::V4(last)) => {
@@ -63,15 +68,18 @@ fn read_line(bytes: &[u8]) -> Result<Option<Line>, String> {
         return Ok(None);
     }
     let fields: Vec<&str> = text.split(',').map(str::trim).collect();
-    let [first, last, country] = fields[..] else {
-        return Err(format!("{} comma-separated fields instead of 3", fields.len()));
+    let (first, last, country, region) = match fields[..] {
+        [first, last, country] => (first, last, country, ""),
+        [first, last, country, region] => (first, last, country, region),
+        _ => return Err(format!("{} comma-separated fields instead of 3 or 4", fields.len())),
     };
     let (first, last) = (address(first)?, address(last)?);
     if last < first {
         return Err(format!("the range ends at {last}, before it starts at {first}"));
     }
     let country = Country::from_database(country).map_err(|error| error.to_string())?;
-    Ok(Some(Line { first, last, country }))
+    let region = if region.is_empty() { None } else { Some(region.parse().map_err(|e: RegionError| e.to_string())?) };
+    Ok(Some(Line { first, last, country, region }))
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {
@@ -125,7 +133,8 @@ mod tests {
     fn each_mistake_is_told_with_its_line() {
         let cases = [
             ("1,2", 1, "2 comma-separated fields"),
-            ("\n1,2,IR,x", 2, "4 comma-separated fields"),
+            ("\n1,2,IR,UA-43,x", 2, "5 comma-separated fields"),
+            ("1,2,UA,Crimea", 1, "\"Crimea\" is not a region code"),
             ("1,2,IR\nhost,2,IR", 2, "\"host\" is no address"),
             ("1,4294967296,IR", 1, "\"4294967296\" is no address"),
             ("-1,2,IR", 1, "\"-1\" is no address"),

@@ -1,18 +1,21 @@
 //! A loaded database: look-ups of one address, and prefixes of many.
 //!
-//! Invariant: both come from the same tables, so they cannot disagree. Not here: reading (`open` and the format modules).
+//! Invariant: both come from the same tables and the same predicate, so they cannot disagree. Not here: reading (`open` and the format modules).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::address::{Address, Prefix4, Prefix6, enclosing_len};
+use crate::address::{Address, enclosing_len};
 use crate::country::{Country, CountrySet};
 use crate::info::DatabaseInfo;
+use crate::prefixes::PrefixSet;
 use crate::record::{Record, Records};
 use crate::region::Region;
-use crate::table::{RecordId, SPECIAL, Table, UNKNOWN};
+use crate::selection::Selection;
+use crate::table::{RecordId, SPECIAL, Table};
 
 /// A country database in memory.
 #[derive(Clone)]
@@ -38,6 +41,18 @@ pub enum Coverage {
     Special,
 }
 
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Known => "known",
+            Self::Unknown => "unknown",
+            Self::NoIpv4 => "no-ipv4",
+            Self::NoIpv6 => "no-ipv6",
+            Self::Special => "special",
+        })
+    }
+}
+
 /// What a database says of one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lookup {
@@ -48,8 +63,11 @@ pub struct Lookup {
     /// The largest prefix around the address whose addresses all have this same record. Neighbouring networks with equal
     /// records count as one, so it can be shorter than the prefix written in the source.
     pub prefix: IpNet,
-    /// The region, where the source tells regions; those read today do not.
+    /// The largest region around the address, where the source tells regions. It can belong to another country than
+    /// `country`: sources differ on Crimea.
     pub region: Option<Region>,
+    /// A region within that one, where the source tells two levels.
+    pub subregion: Option<Region>,
     /// The country where the address block is registered. Recorded, never matched.
     pub registered: Option<Country>,
     /// The country that the user of the block represents (an embassy, a base abroad). Recorded, never matched: it once got a
@@ -57,43 +75,16 @@ pub struct Lookup {
     pub represented: Option<Country>,
 }
 
-/// Prefixes of both families: sorted, disjoint, and as few as possible.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PrefixSet {
-    /// IPv4 prefixes.
-    pub v4: Vec<Prefix4>,
-    /// IPv6 prefixes.
-    pub v6: Vec<Prefix6>,
-}
-
-impl PrefixSet {
-    /// How many prefixes of both families.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.v4.len() + self.v6.len()
+impl Lookup {
+    /// The regions around the address, the largest first.
+    pub fn regions(&self) -> impl Iterator<Item = Region> + use<> {
+        self.region.into_iter().chain(self.subregion)
     }
 
-    /// Whether there is no prefix at all.
+    /// Whether the address belongs to a selection: what [`Database::select`] says of the same address.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
-    }
-
-    /// Whether one of the prefixes holds the address.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match address {
-            IpAddr::V4(ip) => {
-                let ip = ip.to_bits();
-                let index = self.v4.partition_point(|prefix| prefix.addr <= ip);
-                index.checked_sub(1).is_some_and(|index| ip <= self.v4[index].bounds().1)
-            }
-            IpAddr::V6(ip) => {
-                let ip = ip.to_bits();
-                let index = self.v6.partition_point(|prefix| prefix.addr <= ip);
-                index.checked_sub(1).is_some_and(|index| ip <= self.v6[index].bounds().1)
-            }
-        }
+    pub fn is_in(&self, selection: &Selection) -> bool {
+        self.coverage != Coverage::Special && selection.holds(self.country, self.regions())
     }
 }
 
@@ -122,20 +113,38 @@ impl Database {
     /// Special addresses are never in the set. For an allow-list pass the [`CountrySet::complement`] of what is allowed.
     #[must_use]
     pub fn prefixes(&self, wanted: &CountrySet, include_unknown: bool) -> PrefixSet {
-        let select = |id: RecordId| match id {
-            SPECIAL => false,
-            UNKNOWN => include_unknown,
-            other => self.records.get(other).country.map_or(include_unknown, |country| wanted.contains(country)),
-        };
+        self.select(&Selection { countries: *wanted, include_unknown, ..Selection::default() })
+    }
+
+    /// The fewest prefixes that hold exactly the addresses selected. A region that the database does not tell selects
+    /// nothing: ask [`tells`](Self::tells) first.
+    #[must_use]
+    pub fn select(&self, selection: &Selection) -> PrefixSet {
+        let wanted: Vec<bool> = self.records.all().iter().map(|record| selection.holds_record(record)).collect();
+        let select = |id: RecordId| id != SPECIAL && wanted.get(id as usize).copied().unwrap_or(false);
         let mut set = PrefixSet::default();
         self.v4.prefixes(select, |prefix| set.v4.push(prefix));
         self.v6.prefixes(select, |prefix| set.v6.push(prefix));
         set
     }
 
+    /// Whether the database puts any address into the region. A rule on a region that it does not tell cannot be enforced.
+    #[must_use]
+    pub fn tells(&self, region: Region) -> bool {
+        self.records.all().iter().any(|record| record.regions().any(|told| told == region))
+    }
+
+    /// All countries and regions that the database puts addresses into.
+    #[must_use]
+    pub fn places(&self) -> (CountrySet, BTreeSet<Region>) {
+        let records = self.records.all();
+        let countries = records.iter().filter_map(|record| record.country).collect();
+        (countries, records.iter().flat_map(Record::regions).collect())
+    }
+
     fn answer<A: Address>(&self, table: &Table<A>, address: A, covered: bool, missing: Coverage) -> Lookup {
         let range = table.find(address);
-        let Record { country, region, registered, represented } = self.records.get(range.record);
+        let Record { country, region, subregion, registered, represented, asn: _ } = self.records.get(range.record);
         let coverage = match (range.record, country) {
             (SPECIAL, _) => Coverage::Special,
             (_, Some(_)) => Coverage::Known,
@@ -143,7 +152,7 @@ impl Database {
             (_, None) => Coverage::Unknown,
         };
         let prefix = address.network(enclosing_len(address, range.first, range.last));
-        Lookup { country, coverage, prefix, region, registered, represented }
+        Lookup { country, coverage, prefix, region, subregion, registered, represented }
     }
 }
 

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::compare::Refusal;
+
 /// What to do with a file that is damaged: the same for every format.
 const FETCH_AGAIN: &str = "Fetch the file again, or leave it out to use the embedded data.";
 
@@ -91,7 +93,7 @@ pub enum GeoError {
         limit: u64,
     },
     /// A line of a CSV file is wrong.
-    #[error("The geo database {}, line {line}: {what}. Correct the line; each is start,end,CC.", path.display())]
+    #[error("The geo database {}, line {line}: {what}. Correct the line; each is start,end,CC or start,end,CC,region.", path.display())]
     Csv {
         /// The file.
         path: PathBuf,
@@ -116,6 +118,25 @@ pub enum GeoError {
         path: PathBuf,
         /// Its type as it says itself.
         database_type: String,
+    },
+    /// A database of something else, where AS numbers are wanted.
+    #[error(
+        "The database {} (type {database_type}) gives no address an AS number. Use an MMDB file whose records have \
+         autonomous_system_number or asn.", path.display()
+    )]
+    NoAsNumber {
+        /// The file.
+        path: PathBuf,
+        /// Its type as it says itself.
+        database_type: String,
+    },
+    /// Not taken in place of the database before it.
+    #[error("The geo database {} does not replace the one before it: {refusal}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        refusal: Box<Refusal>,
     },
     /// Built later than now.
     #[error(

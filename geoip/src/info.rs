@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// How a source says which country a network has.
+/// How a source says which country a network has, or which AS announces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Schema {
     /// A map `country` with `iso_code` (MaxMind, DB-IP).
@@ -12,6 +12,8 @@ pub enum Schema {
     CountryCode,
     /// A two-letter string `country`.
     CountryString,
+    /// A number `autonomous_system_number`, or `asn` as a number or as `AS64500`.
+    AsNumber,
     /// Lines `start,end,CC` (Tor's geoip and geoip6 files).
     Csv,
     /// Sentinel's own format, of which the embedded data is.
@@ -24,6 +26,7 @@ impl fmt::Display for Schema {
             Self::CountryIsoCode => "country.iso_code",
             Self::CountryCode => "country_code",
             Self::CountryString => "country",
+            Self::AsNumber => "autonomous_system_number",
             Self::Csv => "start,end,CC",
             Self::Binary => "sentinel",
         })
@@ -65,6 +68,8 @@ pub struct DatabaseInfo {
     pub v4_entries: usize,
     /// IPv6 ranges that have a country, neighbours of the same record counted once.
     pub v6_entries: usize,
+    /// Regions that it puts addresses into, by ISO 3166-2 code; 0 for a database of countries.
+    pub regions: usize,
     /// Attribution that the licence of the embedded data asks for.
     pub licence: Option<&'static str>,
 }
@@ -82,10 +87,52 @@ impl DatabaseInfo {
         self.v6_entries > 0
     }
 
+    /// Whether the database tells regions at all. If not, a rule on a region cannot be enforced with it.
+    #[must_use]
+    pub fn has_regions(&self) -> bool {
+        self.regions > 0
+    }
+
     /// Whole days since the build at `now` (seconds since 1970); 0 when the clock is behind the build date.
     #[must_use]
     pub fn age_days(&self, now: u64) -> u64 {
         now.saturating_sub(self.build) / SECONDS_A_DAY
+    }
+
+    /// Whether the data is new enough at `now` (seconds since 1970).
+    #[must_use]
+    pub fn freshness(&self, now: u64) -> Freshness {
+        match self.age_days(now) {
+            0..WARN_DAYS => Freshness::Fresh,
+            WARN_DAYS..ERROR_DAYS => Freshness::Warn,
+            _ => Freshness::Error,
+        }
+    }
+}
+
+/// Whether data is new enough to be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Freshness {
+    /// Younger than [`WARN_DAYS`].
+    Fresh,
+    /// At least [`WARN_DAYS`] old: renew it.
+    Warn,
+    /// At least [`ERROR_DAYS`] old: too many addresses have moved to another country.
+    Error,
+}
+
+/// Age in days from which data is to be renewed.
+pub const WARN_DAYS: u64 = 45;
+/// Age in days from which data is not to be relied on.
+pub const ERROR_DAYS: u64 = 120;
+
+impl fmt::Display for Freshness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Fresh => "fresh",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        })
     }
 }
 
@@ -106,10 +153,16 @@ mod tests {
             source: Source::File("/tmp/x.csv".into()),
             v4_entries: 1,
             v6_entries: 0,
+            regions: 0,
             licence: None,
         };
         assert_eq!(info.age_days(1_000_000 + 2 * SECONDS_A_DAY - 1), 1);
         assert_eq!(info.age_days(0), 0);
+        let after = |days: u64| info.freshness(1_000_000 + days * SECONDS_A_DAY);
+        assert_eq!(
+            [0, 44, 45, 119, 120].map(after),
+            [Freshness::Fresh, Freshness::Fresh, Freshness::Warn, Freshness::Warn, Freshness::Error]
+        );
         assert!(info.covers_v4() && !info.covers_v6());
         assert_eq!(info.source.to_string(), "/tmp/x.csv");
     }

@@ -4,7 +4,9 @@
 //! file. A reader that skips what it cannot read would shrink a block list without a word. Not here: the binary format, which
 //! is `maxminddb`'s, and the meaning of one record (`mmdb::record`).
 
+mod asn;
 mod record;
+mod region;
 mod value;
 
 use std::collections::HashMap;
@@ -17,6 +19,7 @@ use crate::address::Address;
 use crate::error::GeoError;
 use crate::info::Schema;
 use crate::open::Parsed;
+use crate::record::Record;
 use crate::table::{OutOfOrder, RecordId};
 use value::Value;
 
@@ -32,19 +35,27 @@ pub(crate) fn recognises(bytes: &[u8]) -> bool {
     bytes.windows(METADATA_MARKER.len()).rev().any(|window| window == METADATA_MARKER)
 }
 
-/// Reads the whole file.
+/// Reads the countries and regions of the whole file.
 pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Parsed, GeoError> {
-    parse_limited(path, bytes, MAX_NETWORKS)
+    parse_limited(path, bytes, record::read, MAX_NETWORKS)
 }
 
-fn parse_limited(path: &Path, bytes: &[u8], limit: u64) -> Result<Parsed, GeoError> {
+/// Reads the AS numbers of the whole file, and nothing else of it.
+pub(crate) fn parse_asn(path: &Path, bytes: &[u8]) -> Result<Parsed, GeoError> {
+    parse_limited(path, bytes, asn::read, MAX_NETWORKS)
+}
+
+/// Reads a record, and how it says what is looked for; `None` if it does not.
+type Read = fn(&Value<'_>) -> Result<(Record, Option<Schema>), String>;
+
+fn parse_limited(path: &Path, bytes: &[u8], read: Read, limit: u64) -> Result<Parsed, GeoError> {
     let damaged =
         |what: &str, source| GeoError::Mmdb { path: path.to_owned(), what: what.to_owned(), source: Box::new(source) };
     let reader = Reader::from_source(bytes).map_err(|source| damaged("while reading its metadata", source))?;
     let metadata = reader.metadata();
     // Until a record tells the schema; a file in which none does is refused in the end.
     let parsed = Parsed::new(metadata.database_type.clone(), Schema::CountryIsoCode, metadata.build_epoch);
-    let mut walk = Walk { path, parsed, schema: None, seen: HashMap::new() };
+    let mut walk = Walk { path, read, parsed, schema: None, seen: HashMap::new() };
     // Networks without data are counted too, else the limit would not hold. Aliases of the IPv4 tree are walked because the
     // reader takes any network for an alias that shares a record with an IPv4 space that is all one record.
     let options = WithinOptions::default().include_networks_without_data().include_aliased_networks();
@@ -75,8 +86,9 @@ fn parse_limited(path: &Path, bytes: &[u8], limit: u64) -> Result<Parsed, GeoErr
 /// One pass over the networks of a file.
 struct Walk<'a> {
     path: &'a Path,
+    read: Read,
     parsed: Parsed,
-    /// Schema of the first record that has a country.
+    /// Schema of the first record that has what is looked for.
     schema: Option<Schema>,
     /// Records by their offset in the data section: millions of networks share a few hundred.
     seen: HashMap<usize, RecordId>,
@@ -100,11 +112,12 @@ impl Walk<'_> {
             source: Box::new(source),
         })?;
         let (record, schema) =
-            record::read(&value.unwrap_or(Value::Other)).map_err(|what| self.refuse(address, len, what))?;
+            (self.read)(&value.unwrap_or(Value::Other)).map_err(|what| self.refuse(address, len, what))?;
         self.schema = self.schema.or(schema);
-        let id = self.parsed.records.intern(record).map_err(|_| {
-            self.refuse(address, len, "it has more than 65,534 distinct combinations of countries".to_owned())
-        })?;
+        let id =
+            self.parsed.records.intern(record).map_err(|_| {
+                self.refuse(address, len, "it has more distinct records than any real database".to_owned())
+            })?;
         self.seen.insert(offset, id);
         Ok(id)
     }

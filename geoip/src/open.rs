@@ -2,6 +2,7 @@
 //!
 //! Invariant: a [`Database`] is made here only, after all checks. Not here: the formats themselves.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
@@ -10,10 +11,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 
 use crate::address::Address;
+use crate::asn::AsnDatabase;
+use crate::compare::Accept;
 use crate::database::Database;
 use crate::error::GeoError;
 use crate::info::{DatabaseInfo, SECONDS_A_DAY, Schema, Source};
-use crate::record::Records;
+use crate::record::{Record, Records};
 use crate::special::{SPECIAL_V4, SPECIAL_V6};
 use crate::table::{Table, TableBuilder};
 use crate::{binary, csv, mmdb};
@@ -58,7 +61,9 @@ impl Parsed {
         let Self { database_type, schema, build, v4, v6, records, networks: _ } = self;
         let (v4, v6) = (v4.finish(), v6.finish());
         let (v4_entries, v6_entries) = (entries(&v4, &records), entries(&v6, &records));
-        let info = DatabaseInfo { database_type, schema, build, sha256, source, v4_entries, v6_entries, licence };
+        let regions = records.all().iter().flat_map(Record::regions).collect::<BTreeSet<_>>().len();
+        let info =
+            DatabaseInfo { database_type, schema, build, sha256, source, v4_entries, v6_entries, regions, licence };
         Database { info, v4, v6, records }
     }
 }
@@ -75,14 +80,13 @@ impl Database {
     }
 
     /// Reads a database file: MMDB with `country.iso_code`, `country_code` or a two-letter `country`, or CSV lines
-    /// `start,end,CC`, or Sentinel's own format. The format is recognised from the content.
+    /// `start,end,CC` with or without a region, or Sentinel's own format. The format is recognised from the content.
     ///
     /// # Errors
     /// The whole file is refused when any part of it is wrong, when it was built more than a day in the future, when it is
     /// empty, and when it gives no address a country.
     pub fn open(path: &Path) -> Result<Self, GeoError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self::open_at(path, now)
+        Self::open_at(path, now())
     }
 
     /// [`open`](Self::open) with the time given instead of taken from the clock, in seconds since 1970.
@@ -90,9 +94,19 @@ impl Database {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_at(path: &Path, now: u64) -> Result<Self, GeoError> {
+        Self::open_accepting(path, now, &Accept::default())
+    }
+
+    /// [`open_at`](Self::open_at), taking what the operator has decided to accept.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), less what is accepted.
+    pub fn open_accepting(path: &Path, now: u64, accept: &Accept) -> Result<Self, GeoError> {
         let (bytes, modified) = read(path)?;
         let parsed = parse(path, &bytes, modified)?;
-        refuse_future(path, parsed.build, now)?;
+        if !accept.future {
+            refuse_future(path, parsed.build, now)?;
+        }
         if parsed.networks == 0 {
             return Err(GeoError::Empty { path: path.to_owned() });
         }
@@ -103,6 +117,40 @@ impl Database {
         }
         Ok(database)
     }
+}
+
+impl AsnDatabase {
+    /// Reads an MMDB file of AS numbers: `autonomous_system_number`, or `asn` as a number or as `AS64500`.
+    ///
+    /// # Errors
+    /// As for [`Database::open`]; no country is needed, but an AS number is.
+    pub fn open(path: &Path) -> Result<Self, GeoError> {
+        Self::open_at(path, now())
+    }
+
+    /// [`open`](Self::open) with the time given instead of taken from the clock, in seconds since 1970.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_at(path: &Path, now: u64) -> Result<Self, GeoError> {
+        let (bytes, _) = read(path)?;
+        if !mmdb::recognises(&bytes) {
+            return Err(GeoError::NoAsNumber { path: path.to_owned(), database_type: "unknown".to_owned() });
+        }
+        let parsed = mmdb::parse_asn(path, &bytes)?;
+        refuse_future(path, parsed.build, now)?;
+        let database = parsed.into_database(Source::File(path.to_owned()), hex_sha256(&bytes), None);
+        if database.records.all().iter().all(|record| record.asn.is_none()) {
+            let database_type = database.info.database_type;
+            return Err(GeoError::NoAsNumber { path: path.to_owned(), database_type });
+        }
+        Ok(Self(database))
+    }
+}
+
+/// Seconds since 1970 by this machine's clock.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn parse(path: &Path, bytes: &[u8], modified: u64) -> Result<Parsed, GeoError> {
@@ -121,7 +169,7 @@ fn parse(path: &Path, bytes: &[u8], modified: u64) -> Result<Parsed, GeoError> {
 }
 
 /// The bytes of a file and when it was last changed.
-fn read(path: &Path) -> Result<(Vec<u8>, u64), GeoError> {
+pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, u64), GeoError> {
     let fail = |source| GeoError::Read { path: path.to_owned(), source };
     let unusable = |what: &str| GeoError::Unusable { path: path.to_owned(), what: what.to_owned() };
     // Looked at before it is opened: opening a pipe waits for a writer.
@@ -151,6 +199,6 @@ fn entries<A: Address>(table: &Table<A>, records: &Records) -> usize {
     table.ranges().filter(|range| records.get(range.record).country.is_some()).count()
 }
 
-fn hex_sha256(bytes: &[u8]) -> String {
+pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

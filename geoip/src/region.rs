@@ -1,6 +1,8 @@
 //! Region codes of ISO 3166-2, such as `UA-43`.
 //!
-//! Invariant: a [`Region`] is a country and one to three capital letters or digits. Not here: names and aliases of regions.
+//! Invariant: a [`Region`] is a country and one to three capital letters or digits. Not here: names and aliases of regions (`names`).
+
+pub(crate) mod names;
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,15 +41,15 @@ impl Region {
         std::str::from_utf8(&self.subdivision[..length]).unwrap_or_default()
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        let (country, subdivision) = text.split_once('-')?;
+    /// A region by its country and the part after the hyphen.
+    pub(crate) fn new(country: Country, subdivision: &str) -> Option<Self> {
         let code = subdivision.as_bytes();
         if code.is_empty() || code.len() > 3 || !code.iter().all(u8::is_ascii_alphanumeric) {
             return None;
         }
         let mut padded = [0; 3];
         padded[..code.len()].copy_from_slice(&code.to_ascii_uppercase());
-        Some(Self { country: country.parse().ok()?, subdivision: padded })
+        Some(Self { country, subdivision: padded })
     }
 }
 
@@ -55,7 +57,9 @@ impl FromStr for Region {
     type Err = RegionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text).ok_or_else(|| RegionError { given: text.chars().take(64).collect() })
+        let region =
+            text.split_once('-').and_then(|(country, subdivision)| Self::new(country.parse().ok()?, subdivision));
+        region.ok_or_else(|| RegionError { given: text.chars().take(64).collect() })
     }
 }
 

@@ -6,9 +6,9 @@
 
 use crate::address::{Prefix4, Prefix6};
 
-/// IPv4 blocks that have no country: unspecified, private, shared (RFC 6598), loopback, link-local, multicast, broadcast.
+/// IPv4 blocks that have no country: "this network" (RFC 1122), private, shared (RFC 6598), loopback, link-local, multicast, broadcast.
 pub const SPECIAL_V4: [Prefix4; 9] = [
-    v4([0, 0, 0, 0], 32),
+    v4([0, 0, 0, 0], 8),
     v4([10, 0, 0, 0], 8),
     v4([100, 64, 0, 0], 10),
     v4([127, 0, 0, 0], 8),

@@ -6,7 +6,7 @@
 use crate::address::{self, Address};
 
 /// Number of a record in a database's list.
-pub(crate) type RecordId = u16;
+pub(crate) type RecordId = u32;
 /// The record of addresses that the source says nothing about.
 pub(crate) const UNKNOWN: RecordId = 0;
 /// The record of addresses that have no country by nature.
@@ -47,25 +47,77 @@ impl<A: Address> Table<A> {
 
     /// Calls `each` with the fewest prefixes that hold exactly the addresses whose record is wanted, in order.
     pub(crate) fn prefixes(&self, wanted: impl Fn(RecordId) -> bool, mut each: impl FnMut(A::Prefix)) {
-        let mut pending: Option<(A, A)> = None;
+        let mut joined = Joined::default();
         for range in self.ranges().filter(|range| wanted(range.record)) {
-            pending = Some(match pending {
-                Some((first, last)) if last.next() == Some(range.first) => (first, range.last),
-                Some((first, last)) => {
-                    address::cover(first, last, &mut each);
-                    (range.first, range.last)
-                }
-                None => (range.first, range.last),
-            });
+            joined.add(range.first, range.last, &mut each);
         }
-        if let Some((first, last)) = pending {
-            address::cover(first, last, each);
-        }
+        joined.finish(each);
+    }
+
+    /// How many ranges, neighbours of the same record counted once.
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len()
     }
 
     fn range(&self, index: usize) -> Range<A> {
         let last = self.starts.get(index + 1).and_then(|next| next.previous()).unwrap_or(A::MAX);
         Range { first: self.starts[index], last, record: self.records[index] }
+    }
+}
+
+/// Calls `each` with the longest ranges in which no table changes its record: first, last, and the record of every table.
+pub(crate) fn sweep<A: Address>(tables: &[&Table<A>], mut each: impl FnMut(A, A, &[RecordId])) {
+    let mut places = vec![0; tables.len()];
+    let mut records = vec![UNKNOWN; tables.len()];
+    let mut first = A::MIN;
+    loop {
+        let mut last = A::MAX;
+        for ((table, place), record) in tables.iter().zip(&places).zip(&mut records) {
+            let range = table.range(*place);
+            *record = range.record;
+            last = last.min(range.last);
+        }
+        each(first, last, &records);
+        let Some(next) = last.next() else { return };
+        for (table, place) in tables.iter().zip(&mut places) {
+            if table.range(*place).last == last && *place + 1 < table.len() {
+                *place += 1;
+            }
+        }
+        first = next;
+    }
+}
+
+/// Ranges given in ascending order, neighbours joined, each cut into the fewest prefixes.
+#[derive(Debug, Clone)]
+pub(crate) struct Joined<A> {
+    pending: Option<(A, A)>,
+}
+
+impl<A> Default for Joined<A> {
+    fn default() -> Self {
+        Self { pending: None }
+    }
+}
+
+impl<A: Address> Joined<A> {
+    /// Adds a range that starts behind the start of every one before it; one that overlaps is joined as well.
+    pub(crate) fn add(&mut self, first: A, last: A, each: impl FnMut(A::Prefix)) {
+        self.pending = Some(match self.pending {
+            Some((start, end)) if end.next().is_none_or(|next| first <= next) => (start, end.max(last)),
+            Some((start, end)) => {
+                address::cover(start, end, each);
+                (first, last)
+            }
+            None => (first, last),
+        });
+    }
+
+    /// Cuts what is left.
+    pub(crate) fn finish(self, each: impl FnMut(A::Prefix)) {
+        if let Some((start, end)) = self.pending {
+            address::cover(start, end, each);
+        }
     }
 }
 
@@ -205,6 +257,23 @@ mod tests {
         assert_eq!(builder.push(30, 29, 2), Err(OutOfOrder));
         builder.push(20, u32::MAX, 3).unwrap();
         assert_eq!(builder.push(u32::MAX, u32::MAX, 3), Err(OutOfOrder));
+    }
+
+    #[test]
+    fn a_sweep_stops_wherever_one_of_the_tables_changes() {
+        let one = build(&[], &[(10, 19, 2)]);
+        let other = build(&[], &[(15, 24, 3), (u32::MAX, u32::MAX, 4)]);
+        let mut seen = Vec::new();
+        sweep(&[&one, &other], |first, last, records| seen.push((first, last, records.to_vec())));
+        let expected = [
+            (0, 9, vec![0, 0]),
+            (10, 14, vec![2, 0]),
+            (15, 19, vec![2, 3]),
+            (20, 24, vec![0, 3]),
+            (25, u32::MAX - 1, vec![0, 0]),
+            (u32::MAX, u32::MAX, vec![0, 4]),
+        ];
+        assert_eq!(seen, expected);
     }
 
     #[test]

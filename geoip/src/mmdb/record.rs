@@ -1,9 +1,10 @@
-//! The countries in one MMDB record, in any of the schemas in use.
+//! The countries and regions in one MMDB record, in any of the schemas in use.
 //!
 //! Invariant: a field that should be a country code and is none is an error, never "unknown". The first of
 //! `country.iso_code`, `country_code` and a two-letter `country` that is present decides; `registered_country` and
 //! `represented_country` are recorded and never stand in for it.
 
+use super::region;
 use super::value::Value;
 use crate::country::Country;
 use crate::info::Schema;
@@ -17,7 +18,8 @@ pub(super) fn read(value: &Value<'_>) -> Result<(Record, Option<Schema>), String
     };
     let registered = secondary(value, "registered_country")?;
     let represented = secondary(value, "represented_country")?;
-    Ok((Record { country, region: None, registered, represented }, country.and(schema)))
+    let (region, subregion) = region::read(value, country);
+    Ok((Record { country, region, subregion, registered, represented, asn: None }, country.and(schema)))
 }
 
 fn find_country<'v, 'de>(value: &'v Value<'de>) -> Option<(&'v Value<'de>, Schema)> {
@@ -33,7 +35,9 @@ fn find_country<'v, 'de>(value: &'v Value<'de>) -> Option<(&'v Value<'de>, Schem
 fn code(field: &Value<'_>, schema: Schema) -> Result<Option<Country>, String> {
     match field {
         Value::Text(text) => Country::from_database(text).map_err(|error| format!("in its field {schema}, {error}")),
-        Value::Map(_) | Value::Other => Err(format!("its field {schema} is no text")),
+        Value::Map(_) | Value::List(_) | Value::Number(_) | Value::Other => {
+            Err(format!("its field {schema} is no text"))
+        }
     }
 }
 
@@ -43,7 +47,9 @@ fn secondary(value: &Value<'_>, name: &str) -> Result<Option<Country>, String> {
         Some(Value::Text(text)) => {
             Country::from_database(text).map_err(|error| format!("in its field {name}.iso_code, {error}"))
         }
-        Some(Value::Map(_) | Value::Other) => Err(format!("its field {name}.iso_code is no text")),
+        Some(Value::Map(_) | Value::List(_) | Value::Number(_) | Value::Other) => {
+            Err(format!("its field {name}.iso_code is no text"))
+        }
     }
 }
 

@@ -7,8 +7,13 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn file(name: &str) -> Vec<u8> {
+    let path = format!("testdata/test-data/{name}.mmdb");
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
 fn sample() -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/test-data/GeoIP2-Country-Test.mmdb")).unwrap()
+    file("GeoIP2-Country-Test")
 }
 
 /// A tree of 32 nodes, both sides of each leading to the next: the four billion networks of one record.
@@ -41,7 +46,7 @@ fn unfolding() -> Vec<u8> {
 
 #[test]
 fn a_tree_that_unfolds_without_end_is_refused() {
-    let error = parse_limited(Path::new("unfolding.mmdb"), &unfolding(), 10_000).err().unwrap();
+    let error = parse_limited(Path::new("unfolding.mmdb"), &unfolding(), record::read, 10_000).err().unwrap();
     assert!(matches!(error, GeoError::TooManyNetworks { limit: 10_000, .. }), "{error}");
 }
 
@@ -53,20 +58,33 @@ proptest! {
             let at = index.index(bytes.len());
             bytes[at] = byte;
         }
-        let _ = parse_limited(Path::new("damaged.mmdb"), &bytes, 20_000);
+        let _ = parse_limited(Path::new("damaged.mmdb"), &bytes, record::read, 20_000);
+    }
+
+    #[test]
+    fn damaged_files_of_cities_and_as_numbers_never_panic(
+        city: bool, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+    ) {
+        let name = if city { "GeoLite2-City-Test" } else { "GeoLite2-ASN-Test" };
+        let mut bytes = file(name);
+        for (index, byte) in changes {
+            let at = index.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let _ = parse_limited(Path::new("damaged.mmdb"), &bytes, if city { record::read } else { asn::read }, 20_000);
     }
 
     #[test]
     fn truncated_files_never_panic(end in any::<prop::sample::Index>()) {
         let bytes = sample();
-        let _ = parse_limited(Path::new("short.mmdb"), &bytes[..end.index(bytes.len())], 20_000);
+        let _ = parse_limited(Path::new("short.mmdb"), &bytes[..end.index(bytes.len())], record::read, 20_000);
     }
 
     #[test]
     fn arbitrary_bytes_with_metadata_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let whole = sample();
         let metadata = whole.windows(METADATA_MARKER.len()).rposition(|window| window == METADATA_MARKER).unwrap();
-        let _ = parse_limited(Path::new("noise.mmdb"), &[&bytes, &whole[metadata..]].concat(), 20_000);
-        let _ = parse_limited(Path::new("noise.mmdb"), &[METADATA_MARKER, &bytes].concat(), 20_000);
+        let _ = parse_limited(Path::new("noise.mmdb"), &[&bytes, &whole[metadata..]].concat(), record::read, 20_000);
+        let _ = parse_limited(Path::new("noise.mmdb"), &[METADATA_MARKER, &bytes].concat(), asn::read, 20_000);
     }
 }

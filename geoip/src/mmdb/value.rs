@@ -1,7 +1,7 @@
 //! Any value of an MMDB data section, decoded in full so that damage anywhere in it shows.
 //!
-//! Invariant: decoding visits every byte of the value and nests no deeper than [`MAX_DEPTH`]. Numbers, bytes and arrays are
-//! checked and dropped: no record we read has its country in one. Not here: what a value means.
+//! Invariant: decoding visits every byte of the value and nests no deeper than [`MAX_DEPTH`]. Whole numbers
+//! that are not negative are kept, other numbers and bytes are checked and dropped. Not here: what a value means.
 
 use std::fmt;
 
@@ -17,6 +17,10 @@ pub(super) enum Value<'de> {
     Text(&'de str),
     /// A map, in the order of the file.
     Map(Vec<(&'de str, Value<'de>)>),
+    /// An array.
+    List(Vec<Value<'de>>),
+    /// A whole number.
+    Number(u64),
     /// Anything else.
     Other,
 }
@@ -26,7 +30,15 @@ impl<'de> Value<'de> {
     pub(super) fn get(&self, key: &str) -> Option<&Value<'de>> {
         match self {
             Self::Map(entries) => entries.iter().find(|(name, _)| *name == key).map(|(_, value)| value),
-            Self::Text(_) | Self::Other => None,
+            Self::Text(_) | Self::List(_) | Self::Number(_) | Self::Other => None,
+        }
+    }
+
+    /// The text, if this is one.
+    pub(super) fn text(&self) -> Option<&'de str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Map(_) | Self::List(_) | Self::Number(_) | Self::Other => None,
         }
     }
 }
@@ -82,8 +94,11 @@ impl<'de> Visitor<'de> for Depth {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let inner = self.deeper()?;
-        while list.next_element_seed(inner)?.is_some() {}
-        Ok(Value::Other)
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element_seed(inner)? {
+            values.push(value);
+        }
+        Ok(Value::List(values))
     }
 
     fn visit_borrowed_bytes<E: Error>(self, _: &'de [u8]) -> Result<Self::Value, E> {
@@ -94,20 +109,20 @@ impl<'de> Visitor<'de> for Depth {
         Ok(Value::Other)
     }
 
-    fn visit_i32<E: Error>(self, _: i32) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+    fn visit_i32<E: Error>(self, number: i32) -> Result<Self::Value, E> {
+        Ok(u64::try_from(number).map_or(Value::Other, Value::Number))
     }
 
-    fn visit_u16<E: Error>(self, _: u16) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+    fn visit_u16<E: Error>(self, number: u16) -> Result<Self::Value, E> {
+        Ok(Value::Number(number.into()))
     }
 
-    fn visit_u32<E: Error>(self, _: u32) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+    fn visit_u32<E: Error>(self, number: u32) -> Result<Self::Value, E> {
+        Ok(Value::Number(number.into()))
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Value::Number(number))
     }
 
     fn visit_u128<E: Error>(self, _: u128) -> Result<Self::Value, E> {

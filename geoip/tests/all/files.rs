@@ -5,8 +5,8 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crate::support::{country, ip, testdata};
-use geoip::{Coverage, Database, GeoError, Schema};
+use crate::support::{countries, country, ip, testdata};
+use geoip::{AsnDatabase, CountrySet, Coverage, Database, GeoError, Schema, Selection};
 use maxminddb::Reader;
 
 /// What opening a file must give.
@@ -69,6 +69,19 @@ fn check_error(name: &str, error: &GeoError, variant: &str, part: &str) {
     assert!(text.contains(part) && text.contains(name) && text.ends_with('.'), "{name}: {text}");
 }
 
+/// What is refused for having no country is no AS database either, except the one that is.
+#[test]
+fn only_files_with_as_numbers_open_as_databases_of_them() {
+    for (name, _) in &FILES {
+        let with_numbers = ["test-data/GeoLite2-ASN-Test.mmdb", "test-data/GeoIP2-Enterprise-Test.mmdb"].contains(name);
+        let opened = AsnDatabase::open_at(&testdata(name), NOW);
+        assert_eq!(opened.is_ok(), with_numbers, "{name}: {opened:?}");
+        if let Err(error) = opened {
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}
+
 #[test]
 fn no_file_is_without_a_row() {
     let mut found = BTreeSet::new();
@@ -124,15 +137,33 @@ fn every_boundary_of_every_file_gives_the_reader_s_own_answer() {
         }
         let database = Database::open_at(&testdata(name), NOW).unwrap();
         let reader = Reader::open_readfile(testdata(name)).unwrap();
+        let selections = selections(&database);
+        let sets: Vec<_> = selections.iter().map(|selection| database.select(selection)).collect();
         let mut compared = 0;
         for network in reader.networks(maxminddb::WithinOptions::default().include_networks_without_data()).unwrap() {
             let network = network.unwrap().network().unwrap();
             for address in neighbours(network.network(), network.broadcast()) {
                 compared += usize::from(compare(&database, &reader, address));
+                for (selection, set) in selections.iter().zip(&sets) {
+                    assert_eq!(database.lookup(address).is_in(selection), set.contains(address), "{name}: {address}");
+                }
             }
         }
         assert!(compared > 500, "{name}: only {compared} addresses compared");
     }
+}
+
+/// Sets that cut through the file in different ways: some countries, the others, unknown, and every second region.
+fn selections(database: &Database) -> [Selection; 5] {
+    let (all, regions) = database.places();
+    let some: CountrySet = all.iter().step_by(2).collect();
+    [
+        Selection::countries(some),
+        Selection::countries(some.complement()),
+        Selection { include_unknown: true, ..Selection::default() },
+        Selection::regions(regions.into_iter().step_by(2)),
+        Selection { include_unknown: true, ..Selection::countries(countries(&["GB"])) },
+    ]
 }
 
 /// First, last, one before and one after.

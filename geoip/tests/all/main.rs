@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop a test that cannot go on")]
 
+mod compare;
 mod files;
+mod lists;
 mod open;
 mod prefixes;
+mod regions;
 mod schemas;
 mod support;
+mod votes;

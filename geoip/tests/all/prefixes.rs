@@ -60,12 +60,13 @@ fn documentation_prefixes_can_be_blocked_and_special_ones_cannot() {
     let database = csv("everything.csv", everything);
     let set = countries(&["IR"]);
     let prefixes = check(&database, &set, false, &[0, u32::MAX], &[0, u128::MAX]);
-    for address in ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "0.0.0.1", "255.255.255.254", "fec0::1"]
+    for address in ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "1.0.0.0", "255.255.255.254", "fec0::1"]
     {
         assert!(prefixes.contains(ip(address)), "{address}");
     }
     let special = [
         "0.0.0.0",
+        "0.255.255.255",
         "10.1.2.3",
         "100.64.0.1",
         "127.0.0.1",
@@ -130,6 +131,22 @@ fn the_embedded_data_compiles_to_exactly_what_look_ups_say() {
     let size4 = |set: &PrefixSet| set.v4.iter().map(|prefix| 1_u64 << (32 - prefix.len)).sum::<u64>();
     let special: u64 = SPECIAL_V4.iter().map(|block| 1_u64 << (32 - block.len)).sum();
     assert_eq!(size4(&blocked) + size4(&allowed) + special, 1 << 32);
+}
+
+#[test]
+fn every_boundary_of_the_embedded_data_is_seen_alike() {
+    let database = Database::embedded().unwrap();
+    // Between them the sets tell most neighbouring ranges of different countries apart; `examples/equivalence.rs` takes all.
+    let by = |bit: u8| {
+        let odd = |code: &[u8; 2]| (code[0].wrapping_mul(7) ^ code[1].wrapping_mul(5)) >> bit & 1 == 1;
+        CountrySet::all().iter().filter(|country| odd(&country.bytes())).collect::<CountrySet>()
+    };
+    let mut boundaries = 0;
+    for (bit, include_unknown) in [(0, false), (1, true)] {
+        let set = check(&database, &by(bit), include_unknown, &[], &[]);
+        boundaries += set.len();
+    }
+    assert!(boundaries > 700_000, "only {boundaries} prefixes checked");
 }
 
 /// Ranges as (gap before, length, country), which cannot overlap. Small numbers make boundaries meet.

@@ -3,8 +3,9 @@
 # description: Standing rules, in force from the first packet. Each country names the measure that puts it here.
 package sentinel.embargo
 
-# Make an exception with an exemption, never by editing this file. Regions under embargo (Crimea and others) need a
-# database with regions and are not part of this set.
+# Make an exception with an exemption, never by editing this file. These are the countries of the embargo programmes below
+# geoip/data/embargo/ (docs/geo.md), and a test holds them to that. Regions under embargo (Crimea and others) need a database
+# with regions and are not part of this set.
 
 # METADATA
 # title: Embargoed destination (Cuba)

@@ -1,12 +1,19 @@
-//! `sentinel geo`: what a country database is and says.
+//! `sentinel geo`: what country databases are, what they say of an address, and what a new one would change.
 
-use std::{net::IpAddr, path::PathBuf, process::ExitCode};
+mod check;
+mod diff;
+mod embargo;
+mod lookup;
+mod verdict;
 
-use anyhow::Result;
-use geoip::Database;
-use sentinel_common::address::{Address, normalise};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use crate::input::ip;
+use anyhow::{Result, anyhow};
+use geoip::{AsnDatabase, DatabaseInfo, List, PrefixSet};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,54 +23,56 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Check a database file.
+    /// Check a file: a database of countries or of AS numbers, an embargo programme (.json) or a list of networks (.list, .txt).
     Check {
-        /// MMDB file, or CSV of start,end,country.
+        /// The file.
         file: PathBuf,
     },
-    /// Show the country of addresses.
-    Lookup {
-        /// Addresses.
-        #[arg(required = true, value_name = "IP")]
-        addresses: Vec<IpAddr>,
-        /// Database instead of the embedded one.
-        #[arg(long, value_name = "FILE")]
-        geoip: Option<PathBuf>,
-    },
+    /// Show what every database says of addresses, which lists name them, and the verdict they would get.
+    Lookup(lookup::Args),
+    /// Show what a new database changes, by country; exit code 1 when it would be refused.
+    Diff(diff::Args),
+    /// Print the embargo programmes as data for policies (`data.embargo`).
+    Embargo(embargo::Args),
 }
 
 /// Runs the inner verb.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     match &args.verb {
-        Verb::Check { file } => describe(&Database::open(file)?),
-        Verb::Lookup { addresses, geoip } => {
-            let database = geoip.as_ref().map_or_else(Database::embedded, |file| Database::open(file))?;
-            addresses.iter().for_each(|address| lookup(&database, *address));
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn describe(database: &Database) {
-    let info = database.info();
-    let build = jiff::Timestamp::from_second(info.build as i64).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    println!("type     {}\nschema   {}\nbuild    {build}", info.database_type, info.schema);
-    println!("sha256   {}\nsource   {}", info.sha256, info.source);
-    println!("ranges   {} IPv4, {} IPv6", info.v4_entries, info.v6_entries);
-    if !info.covers_v6() {
-        println!("warning  no IPv6: those addresses have no known country");
+        Verb::Check { file } => check::run(file),
+        Verb::Lookup(args) => lookup::run(args),
+        Verb::Diff(args) => diff::run(args),
+        Verb::Embargo(args) => embargo::run(args),
     }
 }
 
-/// Looks up what the address means, as the kernel does.
-fn lookup(database: &Database, given: IpAddr) {
-    let (address, wrapping) = normalise(match given {
-        IpAddr::V4(v4) => Address::from_v4(v4.into()),
-        IpAddr::V6(v6) => Address::from_octets(v6.octets()),
-    });
-    let meant = ip(address);
-    let found = database.lookup(meant);
-    let country = found.country.map_or_else(|| format!("{:?}", found.coverage).to_lowercase(), |c| c.to_string());
-    let as_given = if meant == given { String::new() } else { format!("  ({given}, {wrapping:?})") };
-    println!("{meant:<40} {country:<8} {}{as_given}", found.prefix);
+/// Seconds since 1970.
+fn now() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
+}
+
+/// The day by UTC, as dates of programmes are meant.
+fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
+}
+
+/// The build date.
+fn built(info: &DatabaseInfo) -> Timestamp {
+    i64::try_from(info.build).ok().and_then(|at| Timestamp::from_second(at).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// A list of networks and AS numbers, and what it stands for; AS without effect are told on stderr.
+fn open_list(file: &Path, asn: Option<&AsnDatabase>) -> Result<(List, PrefixSet)> {
+    let list = List::open(file)?;
+    let found = list.prefixes(asn).map_err(|errors| anyhow!("{errors}\nThat is --asn FILE."))?;
+    for (number, line) in found.silent {
+        eprintln!("{}:{line}: warning: AS{number} announces nothing according to the ASN database", file.display());
+    }
+    Ok((list, found.prefixes))
+}
+
+/// Items with commas, or a word for none.
+fn joined<T: ToString>(items: impl IntoIterator<Item = T>, none: &str) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    if items.is_empty() { none.to_owned() } else { items.join(", ") }
 }
