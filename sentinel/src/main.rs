@@ -30,6 +30,7 @@ mod process;
 mod reach;
 mod report;
 mod sockets;
+mod spellings;
 mod standing;
 mod status;
 mod world;

@@ -8,6 +8,7 @@ mod exec;
 mod file;
 mod net;
 mod packet;
+mod probe;
 mod process;
 
 /// What an LSM hook returns: -EPERM or 0.
