@@ -184,6 +184,8 @@ terms! {
         Bpf = "bpf",
         /// A signal was sent.
         Kill = "kill",
+        /// Sentinel tried whether the kernel does what the policy says, and it does not.
+        Canary = "canary",
     }
 }
 

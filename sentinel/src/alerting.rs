@@ -111,6 +111,23 @@ impl Finding {
     }
 }
 
+/// Something that is no event and still wants an alert: a canary of Sentinel's own failed.
+#[derive(Debug)]
+pub struct Notice {
+    /// Stable id, where alerts about events have their rule's.
+    pub id: &'static str,
+    /// What happened.
+    pub message: String,
+    /// What it is about, in ECS names.
+    pub value: rules::Value,
+    /// Country and matched prefix, where it is about an address.
+    pub geo: Option<GeoFact>,
+    /// Which part of Sentinel found it.
+    pub found_by: &'static str,
+    /// Whether refusal is in force.
+    pub enforcing: bool,
+}
+
 /// Makes and sends alerts.
 pub struct Alerting {
     sequencer: Sequencer,
@@ -133,11 +150,50 @@ impl Alerting {
 
     /// Makes the alert and queues it.
     pub fn send(&mut self, world: &World, finding: Finding) {
+        self.make(|lost_before| parts(world, finding, lost_before));
+    }
+
+    /// The same for what is no event; always critical.
+    pub fn notice(&mut self, world: &World, notice: Notice) {
+        self.make(|lost_before| notice_parts(world, notice, lost_before));
+    }
+
+    fn make(&mut self, parts: impl FnOnce(u64) -> AlertParts) {
         let lost_before = self.lost - self.lost_told;
         self.lost_told = self.lost;
-        let alert = self.sequencer.alert(parts(world, finding, lost_before));
+        let alert = self.sequencer.alert(parts(lost_before));
         self.sinks.send(&Arc::from(to_ecs_line(&alert)));
         self.sent += 1;
+    }
+}
+
+fn notice_parts(world: &World, notice: Notice, lost_before: u64) -> AlertParts {
+    let severity = alerts::Severity::Critical;
+    AlertParts {
+        action: Action::Canary,
+        event: fields(&notice.value),
+        message: None,
+        mode: if notice.enforcing { alerts::Mode::Enforce } else { alerts::Mode::Monitor },
+        effect: Effect::Passed,
+        decided_in: DecidedIn::User,
+        hook: notice.found_by.to_owned(),
+        decision: alerts::Decision::Alert,
+        rules: vec![RuleHit::new(notice.id, alerts::Verb::Alert, severity, notice.message)],
+        entry_written: None,
+        exemption: None,
+        geo: notice.geo.map(|fact| geo(world, fact)),
+        list: None,
+        policy_sha256: Some(world.policies.sha256().to_owned()),
+        suppressed: 0,
+        lost_before,
+    }
+}
+
+/// An event as a JSON object.
+fn fields(value: &rules::Value) -> serde_json::Map<String, serde_json::Value> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::Object(map)) => map,
+        Ok(_) | Err(_) => serde_json::Map::new(),
     }
 }
 
@@ -147,10 +203,7 @@ fn parts(world: &World, finding: Finding, lost_before: u64) -> AlertParts {
     let rules = hits(&finding);
     AlertParts {
         action: action(finding.input.kind),
-        event: match serde_json::to_value(&finding.input.value) {
-            Ok(serde_json::Value::Object(map)) => map,
-            Ok(_) | Err(_) => serde_json::Map::new(),
-        },
+        event: fields(&finding.input.value),
         message: None,
         mode: if finding.mode == Mode::Enforce { alerts::Mode::Enforce } else { alerts::Mode::Monitor },
         effect,

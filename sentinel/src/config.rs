@@ -2,7 +2,11 @@
 //!
 //! Invariant: an unknown key or a value that cannot be right is an error with its place; nothing is guessed.
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use alerts::Sink;
 use anyhow::{Context as _, Result, bail};
@@ -15,6 +19,9 @@ pub const DEFAULT_FILE: &str = "/etc/sentinel/sentinel.toml";
 const STATE_DIR: &str = "/var/lib/sentinel";
 /// Where the control socket is.
 pub const RUN_DIR: &str = "/run/sentinel";
+
+/// How often jurisdictions are asked about, when nothing else is said.
+const CANARY_SECONDS: NonZeroU32 = NonZeroU32::new(60).unwrap();
 
 /// What a block decision does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
@@ -124,11 +131,17 @@ struct Document {
     egress: EgressSection,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct GeoSection {
-    #[serde(default)]
     unknown: Unknown,
+    canary_seconds: NonZeroU32,
+}
+
+impl Default for GeoSection {
+    fn default() -> Self {
+        Self { unknown: Unknown::default(), canary_seconds: CANARY_SECONDS }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -168,6 +181,8 @@ pub struct Config {
     pub unknown: Unknown,
     /// Whether destinations are named from DNS answers.
     pub dns_names: bool,
+    /// How often the kernel's country table is asked about every country.
+    pub canary_period: Duration,
 }
 
 impl Config {
@@ -195,6 +210,7 @@ impl Config {
             require: flags.require.or(file.require),
             unknown: file.geo.unknown,
             dns_names: file.egress.dns_names,
+            canary_period: Duration::from_secs(file.geo.canary_seconds.get().into()),
         })
     }
 }
@@ -259,11 +275,14 @@ mod tests {
         let config = load(
             "policy = [\"/p\"]\ndata = [\"/d\"]\ngeoip = \"/g\"\nmode = \"enforce\"\nalerts = [\"file:/a\"]\nformat = \
              \"ecs\"\nstate-dir = \"/s\"\nrun-dir = \"/r\"\nscope = \"host\"\nrequire = \"partial\"\n[geo]\nunknown = \"deny\"\n\
-             [egress]\ndns_names = false\n",
+             canary_seconds = 5\n[egress]\ndns_names = false\n",
         )
         .unwrap();
         assert_eq!((config.mode, config.scope, config.unknown), (Mode::Enforce, Scope::Host, Unknown::Deny));
         assert!(!config.dns_names);
+        assert_eq!(config.canary_period, Duration::from_secs(5));
+        assert!(load("[geo]\ncanary_seconds = 0\n").is_err());
+        assert_eq!(load("[geo]\n").unwrap().canary_period, Duration::from_secs(60));
         let config = load("[egress]\n").unwrap();
         assert!(config.dns_names);
         let config = load("").unwrap();

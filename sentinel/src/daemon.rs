@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
-    time::interval,
+    time::{MissedTickBehavior, interval, interval_at},
 };
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     config::{Config, Flags, Mode, Require},
     container::Containers,
     control::{self, Asked, Request},
+    jurisdiction::{Jurisdictions, Live},
     kernel::{
         Kernel, Options, cgroup::Cgroups, features, hooks::Attach, offsets::VMLINUX, ring::Rings, signals::HeldBack,
         stats::Stats, verdicts::Verdicts,
@@ -67,6 +68,8 @@ pub struct Daemon {
     pub pipeline: Pipeline,
     /// Connections that were there before their rule.
     pub sockets: Sockets,
+    /// Whether the kernel's country table answers rightly.
+    pub jurisdictions: Jurisdictions,
     /// The last reload that was refused.
     pub refused_reload: Option<String>,
     flags: Flags,
@@ -210,7 +213,23 @@ impl Daemon {
         let processes = Processes::from_proc(Containers::new(cgroups));
         let pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
         let sockets = Sockets::probe();
-        Ok(Self { config, kernel, proofs, stats, pipeline, sockets, refused_reload: None, flags, rings, _lock: lock })
+        let jurisdictions = Jurisdictions::new(clock::boot_now());
+        let refused_reload = None;
+        let mut daemon = Self {
+            config,
+            kernel,
+            proofs,
+            stats,
+            pipeline,
+            sockets,
+            jurisdictions,
+            refused_reload,
+            flags,
+            rings,
+            _lock: lock,
+        };
+        daemon.check_jurisdictions();
+        Ok(daemon)
     }
 
     /// Fails when less is enforced than `--require` says.
@@ -233,6 +252,9 @@ impl Daemon {
 
     async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<()> {
         let mut sweep = interval(SWEEP);
+        let period = self.config.canary_period;
+        let mut canaries = interval_at(tokio::time::Instant::now() + period, period);
+        canaries.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut more = true;
         self.look_at_connections();
         loop {
@@ -252,6 +274,7 @@ impl Daemon {
                     }
                 }
                 _ = sweep.tick() => self.sweep(),
+                _ = canaries.tick() => self.check_jurisdictions(),
                 found = self.sockets.next() => {
                     let pipeline = &mut self.pipeline;
                     pipeline.connection(&found.event(), sockets::HOOK);
@@ -269,6 +292,26 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// Asks the kernel's country table about every country; to be called after every change of it.
+    pub fn check_jurisdictions(&mut self) {
+        let (kernel, pipeline) = (&self.kernel, &mut self.pipeline);
+        let name = |rule| pipeline.numbers.rule(rule).map_or_else(|| format!("number {rule}"), |rule| rule.id.clone());
+        let (verdicts, countries) = (&pipeline.verdicts, &pipeline.world.countries);
+        let rules = || Rules::new(verdicts.iter(), verdicts.limits(), countries.clone(), clock::boot_now());
+        let live = Live {
+            rules: &rules,
+            limits: verdicts.limits(),
+            countries,
+            enforce: self.config.mode == Mode::Enforce,
+            name: &name,
+        };
+        let news = self.jurisdictions.round(&live, &mut |subject, addresses| kernel.probe()?.ask(subject, addresses));
+        for failure in &news {
+            tracing::error!("jurisdiction {}", failure.text());
+        }
+        pipeline.wrong_jurisdictions(&news);
     }
 
     /// Looks, on another thread, for connections that the rules of now refuse.
@@ -331,10 +374,11 @@ impl Daemon {
     fn try_reload(&mut self) -> Result<()> {
         let config = Config::load(&self.flags)?;
         let fixed = |c: &Config| {
-            (c.mode, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone(), c.dns_names)
+            let enforcing = (c.mode, c.scope.clone(), c.dns_names, c.canary_period);
+            (enforcing, c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone())
         };
         if fixed(&config) != fixed(&self.config) {
-            bail!("mode, scope, directories, sinks and dns_names change only by a restart");
+            bail!("mode, scope, directories, sinks, dns_names and canary_seconds change only by a restart");
         }
         let loaded = policy::load(&config)?;
         let root = self.kernel.features.cgroup2.clone();
@@ -343,6 +387,7 @@ impl Daemon {
         let world = policy::apply(&mut pipeline.verdicts, prepared)?;
         self.pipeline.set_world(world);
         self.config = config;
+        self.check_jurisdictions();
         self.look_at_connections();
         Ok(())
     }

@@ -20,6 +20,7 @@ mod entry;
 mod event;
 mod guard;
 mod input;
+mod jurisdiction;
 #[expect(unsafe_code, reason = "map keys as plain memory, ring descriptors, handles of cgroups")]
 mod kernel;
 mod names;

@@ -19,10 +19,11 @@ use sentinel_common::{
 };
 
 use crate::{
-    alerting::{Alerting, Finding, GeoFact},
+    alerting::{Alerting, Finding, GeoFact, Notice},
     entry::{self, Blocked},
     event::{self, Answer, Common, Event, Exec, Network, Open, taskless},
     input::{self, Actor, Host, Input},
+    jurisdiction::Failure,
     kernel::verdicts::Verdicts,
     names::Names,
     process::{Image, Process, Processes, split_args},
@@ -32,6 +33,9 @@ use crate::{
 
 /// Threads whose exec is waited for; more are forgotten (their scripts then show the name as given).
 const PENDING: usize = 4096;
+
+/// Id of alerts about jurisdictions that the kernel does not hold.
+const JURISDICTION: &str = "jurisdiction-canary";
 
 /// Events handed over by the kernel, by kind.
 #[derive(Debug, Default)]
@@ -214,6 +218,29 @@ impl Pipeline {
         if finding.matters() {
             self.alerting.send(&self.world, finding);
         }
+    }
+
+    /// Alerts that the kernel's country table does not say what the policy says; one alert for all that came together.
+    pub fn wrong_jurisdictions(&mut self, failures: &[Failure]) {
+        let Some(first) = failures.first() else { return };
+        let more = match failures.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let geo = first.address.map(|address| self.world.geo.lookup(address)).map(|found| GeoFact {
+            country: found.country.map(|c| c.to_string()),
+            prefix: found.prefix.to_string(),
+            unknown: found.country.is_none(),
+        });
+        let notice = Notice {
+            id: JURISDICTION,
+            message: format!("Jurisdiction canary: {}{more}", first.text()),
+            value: input::own(first.address, first.country.as_deref(), &self.host),
+            geo,
+            found_by: "probe",
+            enforcing: self.enforcing,
+        };
+        self.alerting.notice(&self.world, notice);
     }
 
     fn network_input(&mut self, event: &Network, geo: Option<&GeoFact>, parts: &ActorParts) -> Input {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::sockets::Tally;
+use crate::{jurisdiction, sockets::Tally};
 
 /// How much is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +135,8 @@ pub struct Status {
     pub gaps: Vec<String>,
     /// Connections that were there before their rule.
     pub sockets: Tally,
+    /// What the kernel's country table answers.
+    pub jurisdictions: jurisdiction::Tally,
     /// Block entries in force.
     pub entries: usize,
     /// Processes in the table.
@@ -169,6 +171,8 @@ pub struct Facts {
     pub forwards: bool,
     /// Why sockets cannot be destroyed, if they cannot.
     pub socket_destroy: Option<String>,
+    /// Wrong answers of the kernel's country table.
+    pub jurisdictions: Vec<String>,
 }
 
 /// Draws the conclusion.
@@ -177,7 +181,7 @@ pub fn conclude(facts: &Facts) -> (Enforcement, Vec<String>) {
     if !facts.enforce {
         return (Enforcement::None, vec!["monitor".to_owned()]);
     }
-    let mut reasons = facts.unproven.clone();
+    let mut reasons = [&facts.unproven[..], &facts.jurisdictions].concat();
     if !facts.any_proven {
         return (Enforcement::None, reasons);
     }
@@ -223,6 +227,17 @@ mod tests {
             assert_eq!(conclude(&bad).0, Enforcement::Partial);
         }
         assert_eq!(conclude(&Facts { any_proven: false, ..good }).0, Enforcement::None);
+    }
+
+    #[test]
+    fn a_wrong_country_table_is_a_reason() {
+        let facts = Facts {
+            enforce: true,
+            any_proven: true,
+            jurisdictions: vec!["jurisdiction: IR".into()],
+            ..Facts::default()
+        };
+        assert_eq!(conclude(&facts), (Enforcement::Partial, vec!["jurisdiction: IR".to_owned()]));
     }
 
     #[test]

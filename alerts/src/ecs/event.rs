@@ -95,6 +95,7 @@ fn category_and_type(action: Action, event: &Map<String, Value>) -> (&'static st
         Action::Rename | Action::Truncate | Action::Setattr => ("file", "change"),
         Action::Unlink => ("file", "deletion"),
         Action::Mount => ("host", "change"),
+        Action::Canary => ("host", "info"),
         Action::Connect | Action::Send | Action::Accept | Action::Packet => ("network", "connection"),
     }
 }
