@@ -12,6 +12,7 @@ pub mod host;
 pub mod init;
 pub mod leftovers;
 pub mod listen;
+pub mod maps;
 pub mod net;
 pub mod objects;
 pub mod process;

@@ -19,6 +19,7 @@ mod events_network;
 mod events_own;
 mod events_reload;
 mod existing_connections;
+mod jurisdictions;
 mod leftovers;
 mod names;
 mod selftest;
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(enforce_standing_reload::all());
     all.extend(enforce_egress::all());
     all.extend(existing_connections::all());
+    all.extend(jurisdictions::all());
     all.extend(demo::all());
     all.extend(bench::all());
     all
