@@ -24,6 +24,7 @@ pub(super) fn all() -> Vec<Scenario> {
         Scenario { name: "jurisdiction-table-that-is-not-whole", world: World::Both, run: not_whole },
         Scenario { name: "jurisdiction-canaries-in-monitor-mode", world: World::Both, run: monitor },
         Scenario { name: "jurisdiction-table-equals-embedded-data", world: World::Host, run: embedded },
+        Scenario { name: "jurisdiction-table-that-differs-is-found", world: World::Host, run: differs },
         Scenario { name: "jurisdiction-table-equals-csv", world: World::Both, run: csv },
     ]
 }
@@ -287,6 +288,23 @@ fn equal(ctx: &Ctx, file: Option<&std::path::Path>) -> Result<[u64; 2]> {
 fn embedded(ctx: &Ctx) -> Result<()> {
     let [v4, v6] = equal(ctx, None)?;
     ensure!(v4 > 2_000_000 && v6 > 2_000_000, "only {v4} and {v6} addresses were asked about");
+    Ok(())
+}
+
+/// The comparison itself: what is broken while it runs has to be found.
+fn differs(ctx: &Ctx) -> Result<()> {
+    let check = ctx.command(&ctx.sentinel_bin).args(["geo", "check", "--kernel"]).limit(Duration::from_secs(300));
+    let mut check = check.start()?;
+    check.wait_line("table ")?;
+    for rules in Map::inner(check.pid(), "GEO_RULES")? {
+        let nothing = vec![0; rules.value_size];
+        (0..rules.entries).try_for_each(|class| rules.set(class, &nothing))?;
+    }
+    let outcome = check.finish()?;
+    let shown = outcome.stdout.lines().filter(|line| line.starts_with("difference ")).count();
+    ensure!(outcome.code == Some(1) && shown == 10, "{outcome:?}");
+    ensure!(outcome.stdout.lines().any(|line| line.starts_with("kernel ")), "{outcome:?}");
+    ensure!(!outcome.stdout.contains(", 0 differences"), "{outcome:?}");
     Ok(())
 }
 
