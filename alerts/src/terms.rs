@@ -178,6 +178,8 @@ terms! {
         Accept = "accept",
         /// A packet left the host.
         Packet = "packet",
+        /// A socket was created of a family that sends past every hook on destinations.
+        Socket = "socket",
         /// A process was traced or its memory written.
         Ptrace = "ptrace",
         /// The bpf system call was used.

@@ -69,6 +69,8 @@ kinds! {
     Accept = "accept",
     /// A packet left.
     Packet = "packet",
+    /// A socket was created of a family that sends past every hook on destinations.
+    Socket = "socket",
     /// A process was traced.
     Ptrace = "ptrace",
     /// The bpf system call was used.
@@ -85,7 +87,7 @@ impl Kind {
     /// Whether the object of this kind is a network destination; every other kind is about a file.
     pub const fn is_network(self) -> bool {
         match self {
-            Kind::Connect | Kind::Send | Kind::Accept | Kind::Packet => true,
+            Kind::Connect | Kind::Send | Kind::Accept | Kind::Packet | Kind::Socket => true,
             Kind::Exec
             | Kind::Open
             | Kind::Create

@@ -104,6 +104,8 @@ offsets! {
     inode_i_ino: "inode"."i_ino",
     /// File type and permissions.
     inode_i_mode: "inode"."i_mode",
+    /// Device number of a device file.
+    inode_i_rdev: "inode"."i_rdev",
     /// Link count.
     inode_i_nlink: "inode"."i_nlink",
     /// File system of the inode.

@@ -27,6 +27,9 @@ pub mod kind {
     pub const PACKET: u16 = 22;
     /// A DNS answer on its way in ([`super::Answer`]). Has a ring of its own.
     pub const ANSWER: u16 = 30;
+    /// A socket of a family that reaches the wire past every hook on destinations met a verdict ([`super::Network`], of which
+    /// family, type and protocol are filled).
+    pub const SOCKET: u16 = 23;
     /// One more than the highest kind: size of the counter array.
     pub const COUNT: u32 = 31;
 }
@@ -183,7 +186,9 @@ pub struct Open {
     /// Bytes of the path.
     pub path: u16,
     /// Always zero.
-    pub pad: [u16; 3],
+    pub pad: u16,
+    /// Number of the character device that was opened; 0: it was none.
+    pub device: u32,
 }
 
 /// A connect, send or packet.

@@ -44,8 +44,12 @@ pub mod hook {
     pub const SYS_EXIT_OPEN: u32 = 12;
     /// `cgroup_skb/ingress`: DNS answers on their way in.
     pub const INGRESS: u32 = 13;
+    /// `lsm/socket_create`.
+    pub const SOCKET_CREATE: u32 = 14;
+    /// tcx egress of a device, since 6.6.
+    pub const FORWARD: u32 = 15;
     /// How many hooks there are.
-    pub const COUNT: u32 = 14;
+    pub const COUNT: u32 = 16;
     /// What the probe asks as: nothing is attached there and nothing is counted. Entries for every hook hold.
     pub const PROBE: u32 = 31;
 }

@@ -174,6 +174,26 @@ pub struct FileKey {
     pub subject: Subject,
 }
 
+/// Key of what sends past every hook on destinations.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BypassKey {
+    /// [`bypass`] number.
+    pub kind: u32,
+    /// Socket family, protocol, or device number as the kernel has it.
+    pub number: u32,
+}
+
+/// Kinds of bypass.
+pub mod bypass {
+    /// A socket family.
+    pub const FAMILY: u32 = 1;
+    /// A character device.
+    pub const DEVICE: u32 = 2;
+    /// A protocol, of whatever family.
+    pub const PROTOCOL: u32 = 3;
+}
+
 /// What is done to a file, as index into [`AccessEntries`].
 pub mod access {
     /// Read.
@@ -271,6 +291,8 @@ pub mod active {
     pub const PATH_INSTANCE: u32 = 1 << 16;
     /// Exempted paths.
     pub const EXEMPT_PATH: u32 = 1 << 17;
+    /// What sends past every hook on destinations.
+    pub const BYPASS: u32 = 1 << 18;
 }
 
 const _: () = {
@@ -280,6 +302,7 @@ const _: () = {
     assert!(size_of::<DestinationKey>() == 40);
     assert!(size_of::<CidrKey>() == 32);
     assert!(size_of::<FileKey>() == 32);
+    assert!(size_of::<BypassKey>() == 8);
     assert!(size_of::<AccessEntries>() == 120);
     assert!(size_of::<PathKey>() == 256);
     assert!(size_of::<State>() == 16);

@@ -14,28 +14,48 @@ use sentinel_common::{
 
 /// `BPF_F_INNER_MAP` (5.10): the arrays that are put in differ in size.
 const ANY_SIZE: usize = 1 << 12;
-/// An array of two copies; the state says which is in force; a copy is never changed while it is.
-type Banks<T> = ArrayOfMaps<Array<T, 1, ANY_SIZE>, 2>;
+/// An array of two copies; the state says which is in force, and a copy is never changed while it is.
+///
+/// Values are words for the kernel, whatever they are for us: 6.1 holds an array whose type information names a structure
+/// unlike one without type information, and the arrays that user space puts in have none.
+type Banks<const WORDS: usize> = ArrayOfMaps<Array<[u64; WORDS], 1, ANY_SIZE>, 2>;
+
+/// Words of a value.
+const fn words<T>() -> usize {
+    size_of::<T>() / size_of::<u64>()
+}
 
 /// Country table: root slots.
 #[btf_map]
-static GEO_ROOTS: Banks<[u32; ROOT_BLOCK]> = Banks::new();
+static GEO_ROOTS: Banks<{ words::<[u32; ROOT_BLOCK]>() }> = Banks::new();
 
 /// Country table: nodes.
 #[btf_map]
-static GEO_NODES: Banks<Node> = Banks::new();
+static GEO_NODES: Banks<{ words::<Node>() }> = Banks::new();
 
 /// Country table: classes of runs.
 #[btf_map]
-static GEO_RUNS: Banks<[Class; RUN_BLOCK]> = Banks::new();
+static GEO_RUNS: Banks<{ words::<[Class; RUN_BLOCK]>() }> = Banks::new();
 
 /// Country table: what is finer than /64.
 #[btf_map]
-static GEO_TAILS: Banks<Tail> = Banks::new();
+static GEO_TAILS: Banks<{ words::<Tail>() }> = Banks::new();
 
 /// What the policy says of each class.
 #[btf_map]
-static GEO_RULES: Banks<ClassRules> = Banks::new();
+static GEO_RULES: Banks<{ words::<ClassRules>() }> = Banks::new();
+
+/// A value of the copy `bank`.
+///
+/// # Safety
+///
+/// `T` must be what the map holds: integers without padding, as many bytes as the words.
+#[inline(always)]
+unsafe fn value<T, const WORDS: usize>(banks: &'static Banks<WORDS>, bank: u32, index: u32) -> Option<&'static T> {
+    let words: &[u64; WORDS] = banks.get_value(bank, &index)?;
+    // SAFETY: the caller's; a map value is aligned for words.
+    Some(unsafe { &*words.as_ptr().cast() })
+}
 
 /// The copy of the table that a state names.
 pub(crate) struct Bank(u32);
@@ -50,24 +70,28 @@ impl Bank {
 impl Table for Bank {
     #[inline(always)]
     fn root(&self, index: u32) -> Option<u32> {
-        let block = GEO_ROOTS.get_value(self.0, &(index / ROOT_BLOCK as u32))?;
+        // SAFETY: the map's type.
+        let block: &[u32; ROOT_BLOCK] = unsafe { value(&GEO_ROOTS, self.0, index / ROOT_BLOCK as u32) }?;
         Some(block[index as usize % ROOT_BLOCK])
     }
 
     #[inline(always)]
     fn node(&self, number: u32) -> Option<&Node> {
-        GEO_NODES.get_value(self.0, &number)
+        // SAFETY: the map's type.
+        unsafe { value(&GEO_NODES, self.0, number) }
     }
 
     #[inline(always)]
     fn run(&self, number: u32) -> Option<Class> {
-        let block = GEO_RUNS.get_value(self.0, &(number / RUN_BLOCK as u32))?;
+        // SAFETY: the map's type.
+        let block: &[Class; RUN_BLOCK] = unsafe { value(&GEO_RUNS, self.0, number / RUN_BLOCK as u32) }?;
         Some(block[number as usize % RUN_BLOCK])
     }
 
     #[inline(always)]
     fn tail(&self, number: u32) -> Option<Tail> {
-        GEO_TAILS.get_value(self.0, &number).copied()
+        // SAFETY: the map's type.
+        unsafe { value(&GEO_TAILS, self.0, number) }.copied()
     }
 }
 
@@ -90,5 +114,6 @@ pub(crate) fn rules(word: u64, address: Address) -> Option<&'static ClassRules> 
     if class == BROKEN {
         return None;
     }
-    GEO_RULES.get_value((word & bank::RULES != 0) as u32, &(class as u32))
+    // SAFETY: the map's type.
+    unsafe { value(&GEO_RULES, (word & bank::RULES != 0) as u32, class as u32) }
 }

@@ -13,7 +13,7 @@ use sentinel_common::{
     config::Config,
     event, hook,
     stats::{HookStats, KindStats},
-    verdict::{AccessEntries, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PathKey, State},
+    verdict::{AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PathKey, State},
 };
 
 use crate::scratch::{SLOTS, Scratch};
@@ -97,6 +97,10 @@ pub(crate) static PATHS: LpmTrie<PathKey, AccessEntries, 65536> = LpmTrie::new()
 /// Exempted paths.
 #[btf_map]
 pub(crate) static EXEMPT_PATHS: LpmTrie<PathKey, AccessEntries, 65536> = LpmTrie::new();
+
+/// Socket families and devices that send past every hook on destinations.
+#[btf_map]
+pub(crate) static BYPASSES: HashMap<BypassKey, Entry, 256, NO_PREALLOC> = HashMap::new();
 
 /// Subject limits of rules.
 #[btf_map]

@@ -11,6 +11,11 @@ pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 const SCTP: u8 = 132;
 
+/// Protocols that carry IP packets.
+const IP_IN_IP: u16 = 4;
+const IPV6_IN_IP: u16 = 41;
+const GRE: u16 = 47;
+
 /// Where an IPv4 header has its protocol and its destination.
 const V4_PROTOCOL: u32 = 9;
 const V4_DESTINATION: u32 = 16;
@@ -64,16 +69,41 @@ fn in_place(skb: *mut __sk_buff) -> Option<Destination> {
 
 #[inline(always)]
 fn by_helper(skb: *mut __sk_buff) -> Option<Destination> {
-    let first: u8 = load(skb, 0)?;
+    at(skb, 0).map(|(to, _)| to)
+}
+
+/// Destination of the IP packet at an offset, and the offset of what it carries; `None` if there is no IP packet.
+#[inline(always)]
+pub(crate) fn at(skb: *mut __sk_buff, offset: u32) -> Option<(Destination, u32)> {
+    let first: u8 = load(skb, offset)?;
     let (address, family, protocol, transport): (Address, u16, u8, u32) = match first >> 4 {
         4 => {
-            let address = Address::from_v4(u32::from_be(load(skb, V4_DESTINATION)?));
-            (address, AF_INET, load(skb, V4_PROTOCOL)?, u32::from(first & 15) * 4)
+            let address = Address::from_v4(u32::from_be(load(skb, offset + V4_DESTINATION)?));
+            (address, AF_INET, load(skb, offset + V4_PROTOCOL)?, u32::from(first & 15) * 4)
         }
-        6 => (load(skb, V6_DESTINATION)?, AF_INET6, load(skb, V6_NEXT_HEADER)?, V6_LENGTH),
+        6 => (load(skb, offset + V6_DESTINATION)?, AF_INET6, load(skb, offset + V6_NEXT_HEADER)?, V6_LENGTH),
         _ => return None,
     };
-    Some(with_port(address, family, protocol, load(skb, transport + PORT).unwrap_or_default()))
+    let inside = offset + transport;
+    Some((with_port(address, family, protocol, load(skb, inside + PORT).unwrap_or_default()), inside))
+}
+
+/// Offset of an IP packet that another one carries: IP in IP (RFC 2003, RFC 2473, 6in4), and GRE (RFC 2784, RFC 2890).
+#[inline(always)]
+pub(crate) fn carried(skb: *mut __sk_buff, protocol: u16, inside: u32) -> Option<u32> {
+    match protocol {
+        IP_IN_IP | IPV6_IN_IP => Some(inside),
+        GRE => {
+            let [flags, version, ..]: [u8; 4] = load(skb, inside)?;
+            if version & 7 != 0 {
+                return None;
+            }
+            // Checksum, key and sequence number take four bytes each.
+            let options = u32::from(flags >> 7) + u32::from(flags >> 5 & 1) + u32::from(flags >> 4 & 1);
+            Some(inside + 4 + 4 * options)
+        }
+        _ => None,
+    }
 }
 
 /// Puts the parts together; the port counts only where the protocol has one.

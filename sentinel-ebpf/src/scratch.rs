@@ -13,7 +13,10 @@ use aya_ebpf::{
     bindings::__sk_buff,
     helpers::generated::{bpf_probe_read_kernel, bpf_skb_load_bytes},
 };
-use sentinel_common::{event::MESSAGE, verdict::PathKey};
+use sentinel_common::{
+    event::{ARGS, MESSAGE, PATH},
+    verdict::PathKey,
+};
 
 use crate::{atomic, maps::SCRATCH};
 
@@ -78,17 +81,10 @@ pub(crate) struct PacketBytes(u64);
 impl PacketBytes {
     /// At most [`MESSAGE`] of so many bytes; `None` if there are fewer than `least`.
     ///
-    /// The assembly hides from the compiler that the mask changes nothing, or it would take the mask out; the mask and
-    /// the comparison are what the verifier of 6.1 understands.
     #[inline(always)]
     pub(crate) fn of(available: u32, least: u64) -> Option<Self> {
-        let mut bytes = u64::from(available);
-        if bytes > MESSAGE as u64 {
-            bytes = MESSAGE as u64;
-        }
-        // SAFETY: copies a register to itself.
-        unsafe { asm!("{0} = {0}", inout(reg) bytes) };
-        bytes &= PACKET_MASK;
+        let available = u64::from(available);
+        let bytes = masked(if available > MESSAGE as u64 { MESSAGE as u64 } else { available });
         if bytes < least { None } else { Some(Self(bytes)) }
     }
 
@@ -99,9 +95,21 @@ impl PacketBytes {
     }
 }
 
-/// Covers [`MESSAGE`].
-const PACKET_MASK: u64 = 0x7ff;
-const _: () = assert!(MESSAGE as u64 <= PACKET_MASK && PACKET_MASK < 4096);
+/// Covers every length that is masked.
+const LENGTH_MASK: u64 = 0xfff;
+const _: () = assert!(MESSAGE as u64 <= LENGTH_MASK && ARGS as u64 <= LENGTH_MASK && LENGTH_MASK < PATH as u64);
+
+/// A length that is not above [`LENGTH_MASK`], so that the verifier of 6.1 knows it too: it understands a mask, and loses
+/// track of a bound that the compiler has turned into a comparison of two registers.
+///
+/// The assembly hides from the compiler that the mask changes nothing, or it would take the mask out.
+#[inline(always)]
+pub(crate) fn masked(length: u64) -> u64 {
+    let mut length = length;
+    // SAFETY: copies a register to itself.
+    unsafe { asm!("{0} = {0}", inout(reg) length) };
+    length & LENGTH_MASK
+}
 
 impl Builder {
     /// Takes a free buffer; `None` when all are in use.

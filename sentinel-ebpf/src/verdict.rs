@@ -11,14 +11,14 @@ use sentinel_common::{
     geo::ClassRules,
     stats::HookStats,
     verdict::{
-        AccessEntries, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PathKey, State, Subject, access, active,
-        flag, limit, origin,
+        AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PathKey, State, Subject, access,
+        active, flag, limit, origin,
     },
 };
 
 use crate::{
     emit, geo,
-    maps::{CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_PATHS, FILES, LIMITS, PATHS, STATE, config},
+    maps::{BYPASSES, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_PATHS, FILES, LIMITS, PATHS, STATE, config},
     scratch::Builder,
 };
 
@@ -193,6 +193,18 @@ fn cidr<const N: usize, const F: usize>(
         }
     }
     core::ptr::null()
+}
+
+/// The verdict on what sends past every hook on destinations.
+#[inline(always)]
+pub(crate) fn bypass(q: &Question, key: BypassKey) -> Entry {
+    if active_classes() & active::BYPASS == 0 {
+        return Entry::NONE;
+    }
+    match BYPASSES.get_ptr(key) {
+        Some(entry) if holds(q, entry, true) => copy(entry),
+        Some(_) | None => Entry::NONE,
+    }
 }
 
 /// The verdict on an access to a file; `wanted` says which accesses.

@@ -13,6 +13,7 @@ use crate::{
     config::Mode,
     event::Common,
     input::Input,
+    standing::UNKNOWN_RULE,
     world::{Rule, World},
 };
 
@@ -25,6 +26,36 @@ pub struct GeoFact {
     pub prefix: String,
     /// Whether the database knows nothing of it.
     pub unknown: bool,
+}
+
+/// A reason for an alert that no policy has to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// Nobody knows the destination's country, while countries are what is enforced.
+    UnknownCountry,
+    /// The hooks of one flow did not agree.
+    Disagreement,
+    /// The packet goes elsewhere than its socket was asked to.
+    Rewritten,
+}
+
+impl Note {
+    /// Id, severity, text.
+    const fn says(self) -> (&'static str, alerts::Severity, &'static str) {
+        match self {
+            Self::UnknownCountry => (UNKNOWN_RULE, alerts::Severity::Medium, "Destination without a known country"),
+            Self::Disagreement => (
+                "hooks-disagree",
+                alerts::Severity::Critical,
+                "A packet was refused that the hooks before it had let pass under the same policy",
+            ),
+            Self::Rewritten => (
+                "destination-rewritten",
+                alerts::Severity::Medium,
+                "The destination was rewritten after connect: destination.address is what was asked for",
+            ),
+        }
+    }
 }
 
 /// Everything about one event that an alert needs.
@@ -45,7 +76,7 @@ pub struct Finding {
     /// Country of the destination.
     pub geo: Option<GeoFact>,
     /// A built-in reason for an alert.
-    pub note: Option<&'static str>,
+    pub note: Option<Note>,
     hook: &'static str,
     decided_in: DecidedIn,
     mode: Mode,
@@ -236,8 +267,8 @@ fn hits(finding: &Finding) -> Vec<RuleHit> {
         }
     }
     if let Some(note) = finding.note {
-        let severity = alerts::Severity::Medium;
-        hits.push(RuleHit::new(note, alerts::Verb::Alert, severity, "Destination without a known country"));
+        let (id, severity, text) = note.says();
+        hits.push(RuleHit::new(id, alerts::Verb::Alert, severity, text));
     }
     hits
 }
@@ -315,6 +346,7 @@ const fn action(kind: rules::Kind) -> Action {
         rules::Kind::Send => Action::Send,
         rules::Kind::Accept => Action::Accept,
         rules::Kind::Packet => Action::Packet,
+        rules::Kind::Socket => Action::Socket,
         rules::Kind::Ptrace => Action::Ptrace,
         rules::Kind::Bpf => Action::Bpf,
         rules::Kind::Kill => Action::Kill,

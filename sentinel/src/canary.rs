@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use sentinel_common::{
     address::Address,
     hook,
-    verdict::{Entry, Subject, flag, origin},
+    verdict::{Entry, Subject, bypass, flag, origin},
 };
 
 use crate::{
@@ -37,6 +37,11 @@ const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 83, 78, 84);
 /// Ports of canaries start here; each hook has its own.
 const PORT: u16 = 64_800;
 const EPERM: i32 = 1;
+/// `AF_ASH`, which the kernel has a number for and nothing else: nobody makes such a socket.
+const UNUSED_FAMILY: u16 = 18;
+
+/// How long a datagram over loopback may take.
+const RELAY: Duration = Duration::from_millis(300);
 
 /// What a canary showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +58,7 @@ pub enum Proof {
 ///
 /// If the child cannot be started or the maps not be written: nothing is then proved.
 pub fn prove(
-    kernel: &Kernel,
+    kernel: &mut Kernel,
     verdicts: &mut Verdicts,
     stats: &Stats,
     run_dir: &Path,
@@ -73,8 +78,17 @@ pub fn prove(
         if round == 2 {
             trial.child.finish();
         }
-        for (index, state) in kernel.hooks.iter().enumerate().filter(|(_, s)| s.attached && order(s.hook) == round) {
-            results[index] = Some(trial.of(state.hook)?);
+        let attached: Vec<_> = kernel.hooks.iter().map(|state| (state.hook, state.attached)).collect();
+        for (index, (hook, _)) in attached.into_iter().enumerate().filter(|(_, (h, on))| *on && order(h) == round) {
+            let on_device = hook.id == hook::FORWARD;
+            if on_device {
+                kernel.watch_loopback(true)?;
+            }
+            let proof = trial.of(hook);
+            if on_device {
+                kernel.watch_loopback(false)?;
+            }
+            results[index] = Some(proof?);
         }
     }
     std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
@@ -120,6 +134,11 @@ impl Trial<'_> {
             hook::SOCKET_CONNECT | hook::CONNECT4 => (network_target(v4), format!("connect {v4}")),
             hook::CONNECT6 => (network_target(v6), format!("connect {v6}")),
             hook::SENDMSG6 => (network_target(v6), format!("send {v6}")),
+            hook::FORWARD => (network_target(v4), format!("relay {v4}")),
+            hook::SOCKET_CREATE => {
+                let target = Target::Bypass { kind: bypass::FAMILY, number: u32::from(UNUSED_FAMILY) };
+                (target, format!("socket {UNUSED_FAMILY}"))
+            }
             _ => (network_target(v4), format!("send {v4}")),
         })
     }
@@ -279,9 +298,23 @@ fn attempt(request: &str, image: &str) -> std::io::Result<()> {
             UdpSocket::bind(any)?.send_to(b"", to).map(drop)
         }
         "receive" => receive(address()?),
+        "relay" => relay(address()?),
+        "socket" => {
+            use rustix::net::{AddressFamily, SocketType, socket};
+            let family = object.parse().map_err(std::io::Error::other)?;
+            Ok(socket(AddressFamily::from_raw(family), SocketType::RAW, None).map(drop)?)
+        }
         "exec" => Err(Command::new(format!("/proc/self/fd/{image}")).exec()),
         _ => Ok(()),
     }
+}
+
+/// Sends itself a datagram. A device drops without telling the sender: that nothing comes is then what EPERM is elsewhere.
+fn relay(at: SocketAddr) -> std::io::Result<()> {
+    let socket = UdpSocket::bind(at)?;
+    socket.set_read_timeout(Some(RELAY))?;
+    socket.send_to(b"canary", at)?;
+    socket.recv(&mut [0; 32]).map(drop).map_err(|_| std::io::Error::from_raw_os_error(EPERM))
 }
 
 /// Receives a datagram that says it comes from port 53, and no DNS message. A raw socket sends it: port 53 itself may be

@@ -12,7 +12,7 @@ use alerts::Sink;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use crate::kernel::attach::Scope;
+use crate::{bypass::usual_exceptions, kernel::attach::Scope};
 
 /// Where the file is looked for when none is named; it may be absent.
 pub const DEFAULT_FILE: &str = "/etc/sentinel/sentinel.toml";
@@ -148,12 +148,26 @@ impl Default for GeoSection {
 #[serde(deny_unknown_fields, default)]
 struct EgressSection {
     dns_names: bool,
+    forward: Option<bool>,
+    bypass: Bypass,
+    bypass_except: Option<Vec<PathBuf>>,
 }
 
 impl Default for EgressSection {
     fn default() -> Self {
-        Self { dns_names: true }
+        Self { dns_names: true, forward: None, bypass: Bypass::default(), bypass_except: None }
     }
+}
+
+/// What becomes of sockets and devices that send past every rule on destinations, while there is one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bypass {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They are left alone.
+    Allow,
 }
 
 /// Settings in force.
@@ -183,6 +197,12 @@ pub struct Config {
     pub dns_names: bool,
     /// How often the kernel's country table is asked about every country.
     pub canary_period: Duration,
+    /// Whether packets are looked at on network devices as well.
+    pub forward: bool,
+    /// What becomes of sockets and devices that send past every rule on destinations.
+    pub bypass: Bypass,
+    /// Programs that may use them all the same.
+    pub bypass_except: Vec<PathBuf>,
 }
 
 impl Config {
@@ -211,6 +231,9 @@ impl Config {
             unknown: file.geo.unknown,
             dns_names: file.egress.dns_names,
             canary_period: Duration::from_secs(file.geo.canary_seconds.get().into()),
+            forward: file.egress.forward.unwrap_or(mode == Mode::Enforce),
+            bypass: file.egress.bypass,
+            bypass_except: file.egress.bypass_except.unwrap_or_else(usual_exceptions),
         })
     }
 }

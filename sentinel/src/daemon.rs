@@ -43,6 +43,8 @@ use crate::{
 
 /// How often expired entries and ended processes are swept.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Of so many sweeps one looks for new devices in every network namespace; what those send passes this one's devices too.
+const NAMESPACES: u64 = 5;
 /// How long a request for the status may hand on events before it is answered.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long the sinks get at the end.
@@ -72,6 +74,7 @@ pub struct Daemon {
     pub jurisdictions: Jurisdictions,
     /// The last reload that was refused.
     pub refused_reload: Option<String>,
+    sweeps: u64,
     flags: Flags,
     rings: Rings,
     _lock: File,
@@ -170,8 +173,8 @@ impl Engaged {
     fn try_with(config: &Config, loaded: &Loaded, without_lsm: Option<String>) -> Result<Self> {
         let enforce = config.mode == Mode::Enforce;
         let btf = std::env::var_os(BTF_VARIABLE).map_or_else(|| VMLINUX.into(), Into::into);
-        let (scope, dns_names) = (config.scope.clone(), config.dns_names);
-        let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, dns_names, btf })?;
+        let (scope, dns_names, forward) = (config.scope.clone(), config.dns_names, config.forward);
+        let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, dns_names, forward, btf })?;
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
@@ -181,7 +184,7 @@ impl Engaged {
         for (program, instructions) in kernel.verified() {
             tracing::debug!("{program}: the verifier looked at {instructions} instructions");
         }
-        let proofs = canary::prove(&kernel, &mut verdicts, &stats, &config.run_dir, enforce)?;
+        let proofs = canary::prove(&mut kernel, &mut verdicts, &stats, &config.run_dir, enforce)?;
         Ok(Self { kernel, proofs, stats, rings, verdicts, numbers, world })
     }
 
@@ -224,6 +227,7 @@ impl Daemon {
             sockets,
             jurisdictions,
             refused_reload,
+            sweeps: 0,
             flags,
             rings,
             _lock: lock,
@@ -349,6 +353,12 @@ impl Daemon {
             Ok(gone) => tracing::info!("{gone} block entries have expired"),
             Err(error) => tracing::error!("sweeping block entries: {error}"),
         }
+        self.sweeps = self.sweeps.wrapping_add(1);
+        match self.kernel.sync_devices(self.sweeps.is_multiple_of(NAMESPACES)) {
+            Ok(0) => {}
+            Ok(new) => tracing::info!("{new} new network devices are watched"),
+            Err(error) => tracing::error!("watching new network devices: {error}"),
+        }
         match report::lost(self) {
             Ok(lost) => self.pipeline.alerting.lost = lost,
             Err(error) => tracing::error!("reading counters: {error}"),
@@ -374,11 +384,11 @@ impl Daemon {
     fn try_reload(&mut self) -> Result<()> {
         let config = Config::load(&self.flags)?;
         let fixed = |c: &Config| {
-            let enforcing = (c.mode, c.scope.clone(), c.dns_names, c.canary_period);
-            (enforcing, c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone())
+            let switches = (c.mode, c.dns_names, c.forward, c.canary_period);
+            (switches, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone())
         };
         if fixed(&config) != fixed(&self.config) {
-            bail!("mode, scope, directories, sinks, dns_names and canary_seconds change only by a restart");
+            bail!("mode, scope, directories, sinks, dns_names, forward and canary_seconds change only by a restart");
         }
         let loaded = policy::load(&config)?;
         let root = self.kernel.features.cgroup2.clone();

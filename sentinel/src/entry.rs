@@ -57,6 +57,11 @@ pub enum Blocked {
         /// Executable of the acting process.
         subject: FileId,
     },
+    /// Nothing that an entry could be about.
+    Nothing {
+        /// Executable of the acting process.
+        subject: FileId,
+    },
 }
 
 /// Why there is no entry.
@@ -110,7 +115,7 @@ impl Wanted<'_> {
         };
         let access = match self.blocked {
             Blocked::File { access, .. } => *access,
-            Blocked::Destination { .. } => ALL,
+            Blocked::Destination { .. } | Blocked::Nothing { .. } => ALL,
         };
         verdicts.insert(&place, Held { entry, access })?;
         Ok((self.decision.scope.to_string(), expires))
@@ -142,7 +147,8 @@ impl Wanted<'_> {
                 Target::Path { path: path.clone(), prefix: false }
             }
             (Object::Destination | Object::DestinationPort | Object::Cidr(_), Blocked::File { .. })
-            | (Object::File | Object::Path, Blocked::Destination { .. }) => return Err(misfit()),
+            | (Object::File | Object::Path, Blocked::Destination { .. })
+            | (_, Blocked::Nothing { .. }) => return Err(misfit()),
         };
         Ok(Place::new(Table::Block, target, subject))
     }
@@ -159,7 +165,9 @@ impl Wanted<'_> {
 
     fn subject(&self) -> Result<Subject, EntryError> {
         let executable = match self.blocked {
-            Blocked::File { subject, .. } | Blocked::Destination { subject, .. } => *subject,
+            Blocked::File { subject, .. } | Blocked::Destination { subject, .. } | Blocked::Nothing { subject } => {
+                *subject
+            }
         };
         match self.decision.scope.subject {
             None => Ok(Subject::ANYONE),

@@ -111,7 +111,7 @@ pub struct Open {
 pub struct Network {
     /// Common part.
     pub common: Common,
-    /// [`kind::CONNECT`], [`kind::SEND`] or [`kind::PACKET`].
+    /// [`kind::CONNECT`], [`kind::SEND`], [`kind::PACKET`], or [`kind::SOCKET`], which has no destination.
     pub kind: u16,
     /// As given.
     pub given: Address,
@@ -119,6 +119,8 @@ pub struct Network {
     pub destination: Address,
     /// Host order.
     pub port: u16,
+    /// Family of the socket or packet.
+    pub family: u16,
     /// IP protocol.
     pub protocol: u16,
     /// Socket type; 0 for packets.
@@ -159,7 +161,7 @@ pub fn decode(record: &[u8]) -> Result<Event, Malformed> {
         kind::BEFORE_EXEC => reader.exec(common).map(Event::BeforeExec),
         kind::EXEC => reader.exec(common).map(Event::Exec),
         kind::OPEN => reader.open(common),
-        kind::CONNECT | kind::SEND | kind::PACKET => reader.network(common),
+        kind::CONNECT | kind::SEND | kind::PACKET | kind::SOCKET => reader.network(common),
         kind::ANSWER => reader.answer(common),
         _ => Err(reader.malformed("unknown kind")),
     }
@@ -251,8 +253,8 @@ impl Reader<'_> {
 
     fn network(&mut self, common: Common) -> Result<Event, Malformed> {
         let (given, destination) = (Address::from_octets(self.array()?), Address::from_octets(self.array()?));
-        let (port, _family, socket_type, protocol) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
-        Ok(Event::Network(Network { common, kind: self.kind, given, destination, port, protocol, socket_type }))
+        let (port, family, socket_type, protocol) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
+        Ok(Event::Network(Network { common, kind: self.kind, given, destination, port, family, protocol, socket_type }))
     }
 
     fn answer(&mut self, common: Common) -> Result<Event, Malformed> {

@@ -11,11 +11,11 @@ use rules::{
 };
 use sentinel_common::{
     address::{Address, Wrapping, normalise},
-    event::kind,
+    event::{flag, kind},
 };
 
 use crate::{
-    clock,
+    bypass, clock,
     event::{Common, Exec, Network, Open, taskless},
     process::{Process, name},
 };
@@ -256,7 +256,9 @@ pub fn network(event: &Network, known: &Known, actor: &Actor, host: &Host) -> In
     let mut object = base(&event.common, kind, actor, acting(&event.common, actor), host);
     let mut destination = Object::new();
     destination.set("ip", text(&ip(event.destination).to_string()));
-    if !matches!(normalise(event.given).1, Wrapping::None | Wrapping::Mapped) {
+    // Where it was asked to go, if that is written another way or is another place.
+    let rewritten = event.common.has(flag::REWRITTEN);
+    if rewritten || !matches!(normalise(event.given).1, Wrapping::None | Wrapping::Mapped) {
         destination.set("address", text(&ip(event.given).to_string()));
     }
     if event.port != 0 {
@@ -292,6 +294,16 @@ pub fn own(destination: Option<IpAddr>, country: Option<&str>, host: &Host) -> V
         object.set_object("destination", place);
     }
     object.build()
+}
+
+/// A socket of a family that sends past every hook on destinations: it has no destination yet.
+#[must_use]
+pub fn socket(event: &Network, actor: &Actor, host: &Host) -> Input {
+    let mut object = base(&event.common, Kind::Socket, actor, acting(&event.common, actor), host);
+    let mut network = Object::new();
+    network.set_some("type", bypass::family_name(event.family).map(rules::input::word));
+    object.set_object("network", network);
+    Input { value: object.build(), kind: Kind::Socket }
 }
 
 /// Name of the transport protocol, by its number (IANA) or, where a socket leaves that open, by its type.

@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 mod alerting;
+mod bypass;
 mod canary;
 mod cli;
 mod clock;

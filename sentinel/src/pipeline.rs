@@ -19,7 +19,7 @@ use sentinel_common::{
 };
 
 use crate::{
-    alerting::{Alerting, Finding, GeoFact, Notice},
+    alerting::{Alerting, Finding, GeoFact, Note, Notice},
     entry::{self, Blocked},
     event::{self, Answer, Common, Event, Exec, Network, Open, taskless},
     input::{self, Actor, Host, Input},
@@ -27,7 +27,6 @@ use crate::{
     kernel::verdicts::Verdicts,
     names::Names,
     process::{Image, Process, Processes, split_args},
-    standing::UNKNOWN_RULE,
     world::{Numbers, World},
 };
 
@@ -199,9 +198,13 @@ impl Pipeline {
 
     fn network(&mut self, event: &Network) {
         let parts = if taskless(&event.common) { ActorParts::default() } else { self.actor_parts(&event.common.task) };
+        let subject = event.common.task.executable;
+        if event.kind == kind::SOCKET {
+            let input = input::socket(event, &parts.actor(), &self.host);
+            return self.decide(&event.common, event.common.verdict, input, &Blocked::Nothing { subject }, None);
+        }
         let geo = self.geo_fact(event);
         let input = self.network_input(event, geo.as_ref(), &parts);
-        let subject = event.common.task.executable;
         let blocked = Blocked::Destination { address: event.destination, port: event.port, subject };
         self.decide(&event.common, event.common.verdict, input, &blocked, geo);
     }
@@ -278,6 +281,7 @@ impl Pipeline {
         }
         self.apply(&outcome, common, blocked, &mut finding);
         self.unknown_country(geo.as_ref(), &mut finding);
+        finding.note = finding.note.or(note(common));
         finding.geo = geo;
         if finding.matters() {
             self.alerting.send(&self.world, finding);
@@ -332,7 +336,7 @@ impl Pipeline {
     fn unknown_country(&self, geo: Option<&GeoFact>, finding: &mut Finding) {
         let relevant = matches!(finding.input.kind, Kind::Connect | Kind::Send) && finding.kernel_rule.is_none();
         if self.world.unknown_alerts && relevant && geo.is_some_and(|fact| fact.unknown) {
-            finding.note = Some(UNKNOWN_RULE);
+            finding.note = Some(Note::UnknownCountry);
         }
     }
 
@@ -383,4 +387,12 @@ impl ActorParts {
     fn actor(&self) -> Actor<'_> {
         Actor { process: &self.process, parent: self.parent.as_ref(), container: self.container.as_deref() }
     }
+}
+
+/// What the kernel says of an event beside its verdict.
+fn note(common: &Common) -> Option<Note> {
+    if common.has(flag::DISAGREES) {
+        return Some(Note::Disagreement);
+    }
+    common.has(flag::REWRITTEN).then_some(Note::Rewritten)
 }

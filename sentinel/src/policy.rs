@@ -11,6 +11,7 @@ use rules::{LoadOptions, Policies};
 use sentinel_common::geo::ClassRules;
 
 use crate::{
+    bypass,
     config::{Config, Mode, Unknown},
     countries::{ClassTable, CountryRules, CountryVerdicts},
     kernel::verdicts::{Place, Verdicts},
@@ -69,10 +70,11 @@ pub fn prepare(
     let policies = &loaded.policies;
     let generation = previous.map_or(1, |world| world.generation + 1);
     let setting = Setting { mode: config.mode, unknown: config.unknown, cgroups, generation };
-    let compiled = standing::compile(policies.standing(), &setting, numbers).map_err(|errors| {
+    let mut compiled = standing::compile(policies.standing(), &setting, numbers).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow!("standing rules cannot be put in force:\n{}", lines.join("\n"))
     })?;
+    bypass::compile(policies, config, generation, numbers, &mut compiled);
     let known = previous.and_then(|world| world.table.clone());
     let (table, classes, image) = countries(&compiled.countries, &loaded.geo, known, numbers)?;
     let event_rules =

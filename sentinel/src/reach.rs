@@ -30,6 +30,12 @@ pub fn of(policies: &Policies) -> Reach {
     })
 }
 
+/// Whether a standing rule refuses destinations.
+#[must_use]
+pub fn blocks_destinations(policies: &Policies) -> bool {
+    policies.standing().iter().any(|entry| of_entry(entry).egress)
+}
+
 fn of_entry(entry: &StandingEntry) -> Reach {
     let changes = [Access::Write, Access::Create, Access::Delete].iter().any(|access| entry.access.contains(*access));
     match entry.value {

@@ -8,21 +8,22 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     canary::Proof,
-    config::Mode,
+    config::{Bypass, Mode},
     daemon::Daemon,
-    kernel::{HookState, attach::Scope},
+    kernel::{HookState, attach::Scope, hooks::Attach},
     policy::mode_word,
     reach,
     status::{Enforcement, Facts, GeoStatus, HookStatus, RuleStatus, Status, conclude},
 };
 
 /// Kinds that are counted, with their names.
-const KINDS: [(u16, &str); 9] = [
+const KINDS: [(u16, &str); 10] = [
     (kind::EXEC, "exec"),
     (kind::OPEN, "open"),
     (kind::CONNECT, "connect"),
     (kind::SEND, "send"),
     (kind::PACKET, "packet"),
+    (kind::SOCKET, "socket"),
     (kind::FORK, "fork"),
     (kind::EXIT, "exit"),
     (kind::BEFORE_EXEC, "exec_note"),
@@ -105,11 +106,16 @@ impl Daemon {
     }
 
     fn facts(&self, hooks: &[HookStatus]) -> Facts {
-        let refusing = || self.kernel.hooks.iter().zip(hooks).filter(|(state, _)| state.hook.refuses);
+        // The device hook is not everyone's: that it is missing is told where a rule needs it.
+        let refusing = || {
+            let all = self.kernel.hooks.iter().zip(hooks);
+            all.filter(|(state, _)| state.hook.refuses && (state.attached || state.hook.attach != Attach::Devices))
+        };
         let unproven = refusing().filter(|(_, status)| !status.proven).map(|(state, status)| {
             let why = status.reason.as_deref().unwrap_or("no canary has proved it");
             format!("{}: {}: {why}", state.hook.family.as_str(), status.name)
         });
+        let proven = |name| hooks.iter().any(|hook| hook.name == name && hook.proven);
         let reach = reach::of(&self.pipeline.world.policies);
         Facts {
             enforce: self.config.mode == Mode::Enforce,
@@ -119,7 +125,9 @@ impl Daemon {
             change_rules: reach.changes,
             exec_rules: reach.execs,
             scoped: self.kernel.scoped(),
-            forwards: self.kernel.features.forwards,
+            bypass_allowed: self.config.bypass == Bypass::Allow,
+            bypass_closed: proven("socket_create") && proven("file_open"),
+            devices_watched: proven("forward"),
             socket_destroy: self.sockets.unavailable.clone(),
             jurisdictions: self.jurisdictions.reasons(),
         }

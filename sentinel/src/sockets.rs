@@ -25,7 +25,7 @@ use crate::{
 
 pub mod diag;
 mod look;
-mod namespaces;
+pub mod namespaces;
 pub mod owners;
 pub mod verdict;
 mod wire;
@@ -118,6 +118,7 @@ impl Finding {
             given: connection.remote,
             destination: connection.destination(),
             port: connection.port,
+            family: 0,
             protocol: u16::from(connection.protocol),
             socket_type: 0,
         }

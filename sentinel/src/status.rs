@@ -167,8 +167,12 @@ pub struct Facts {
     pub exec_rules: bool,
     /// Whether the scope is one cgroup.
     pub scoped: bool,
-    /// Whether this host forwards packets.
-    pub forwards: bool,
+    /// Whether the settings leave sockets and devices alone that send past every hook on destinations.
+    pub bypass_allowed: bool,
+    /// Whether the hooks that refuse these are proved.
+    pub bypass_closed: bool,
+    /// Whether packets are looked at on network devices.
+    pub devices_watched: bool,
     /// Why sockets cannot be destroyed, if they cannot.
     pub socket_destroy: Option<String>,
     /// Wrong answers of the kernel's country table.
@@ -186,9 +190,18 @@ pub fn conclude(facts: &Facts) -> (Enforcement, Vec<String>) {
         return (Enforcement::None, reasons);
     }
     if facts.egress_rules {
-        reasons.push("af_packet: packet sockets, AF_XDP, tun devices and tunnels can send past every hook".to_owned());
-        if facts.forwards {
-            reasons.push("forwarding: packets that this host forwards pass no hook".to_owned());
+        if facts.bypass_allowed {
+            reasons.push(
+                "af_packet: the settings allow packet sockets, AF_XDP and tun devices, which pass every hook"
+                    .to_owned(),
+            );
+        } else if !facts.bypass_closed {
+            reasons.push(
+                "af_packet: packet sockets, AF_XDP and tun devices cannot be refused without LSM hooks".to_owned(),
+            );
+        }
+        if !facts.devices_watched {
+            reasons.push("forwarding: what this host forwards, and the inside of its tunnels, pass no hook".to_owned());
         }
         if let Some(why) = &facts.socket_destroy {
             reasons

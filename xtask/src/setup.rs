@@ -44,9 +44,10 @@ struct Package {
     why: &'static str,
 }
 
-const VM_PACKAGES: [Package; 3] = [
+const VM_PACKAGES: [Package; 4] = [
     Package { name: "qemu-system-x86", why: "boots the test kernels" },
     Package { name: "iproute2", why: "ip sets up the test networks" },
+    Package { name: "nftables", why: "nft rewrites destinations in a scenario" },
     Package { name: "binutils", why: "strip makes the boot image small" },
 ];
 

@@ -7,7 +7,7 @@ use aya_ebpf::{
 use sentinel_common::{
     event::{Open, flag, kind},
     hook,
-    verdict::{Entry, access, flag as entry_flag},
+    verdict::{BypassKey, Entry, access, bypass, flag as entry_flag},
 };
 
 use super::{lsm_answer, refused_before};
@@ -28,6 +28,9 @@ const FMODE_EXEC: u32 = 0x20;
 const FMODE_READ: u32 = 1;
 /// `file.f_mode`.
 const FMODE_WRITE: u32 = 2;
+/// `inode.i_mode`: what tells the type of a file, and a character device.
+const FILE_TYPE: u32 = 0o170_000;
+const CHARACTER_DEVICE: u32 = 0o020_000;
 /// `file.f_mode`: this open created the file.
 const FMODE_CREATED: u32 = 0x10_0000;
 
@@ -96,6 +99,9 @@ fn judge(file: Object, hook: u32) -> Entry {
         links: field!(inode, inode_i_nlink, u32),
         ..Open::default()
     };
+    if event.mode & FILE_TYPE == CHARACTER_DEVICE {
+        event.device = field!(inode, inode_i_rdev, u32);
+    }
     open(&mut event, file as u64, hook)
 }
 
@@ -146,6 +152,9 @@ fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
     let question = Question { hook, task: &event.header.task, port: 0, protocol: 0 };
     let looked_up = if whole { length } else { 0 };
     let mut entry = verdict::file(&question, event.file, wanted(event.fmode), &mut builder, looked_up);
+    if entry.rule == 0 && event.device != 0 {
+        entry = verdict::bypass(&question, BypassKey { kind: bypass::DEVICE, number: event.device });
+    }
     if hook == hook::SYS_EXIT_OPEN {
         entry.flags |= entry_flag::MONITOR; // the open is done: nothing can be refused here
     }
@@ -166,7 +175,10 @@ fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
 #[inline(always)]
 fn open_without_path(event: &Open, hook: u32) -> Entry {
     let question = Question { hook, task: &event.header.task, port: 0, protocol: 0 };
-    let entry = verdict::file_by_identity(&question, event.file, wanted(event.fmode));
+    let mut entry = verdict::file_by_identity(&question, event.file, wanted(event.fmode));
+    if entry.rule == 0 && event.device != 0 {
+        entry = verdict::bypass(&question, BypassKey { kind: bypass::DEVICE, number: event.device });
+    }
     if !emit::settle(hook, &entry) {
         emit::count_hook(hook, |s| &mut s.errors);
         emit::no_scratch(kind::OPEN);

@@ -6,6 +6,7 @@
 mod dns;
 mod exec;
 mod file;
+mod forward;
 mod net;
 mod packet;
 mod probe;

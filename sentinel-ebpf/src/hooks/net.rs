@@ -11,7 +11,7 @@ use sentinel_common::{
     address::Address,
     event::{Network, kind},
     hook,
-    verdict::Entry,
+    verdict::{BypassKey, Entry, bypass},
 };
 
 use super::{CGROUP_PASS, CGROUP_REFUSE, lsm_answer, refused_before};
@@ -20,7 +20,7 @@ use crate::{
     maps::{Note, SOCKETS, config},
     socket::{self, AF_INET, AF_INET6, Destination, SOCK_STREAM},
     task::{self, Object, field},
-    verdict,
+    verdict::{self, Question},
 };
 
 /// `sendmsg` flag: send data in the SYN, which connects without `connect`.
@@ -72,6 +72,43 @@ fn socket_sendmsg(ctx: LsmContext) -> i32 {
         Some(to) if fast_open => lsm_verdict(kind::CONNECT, hook::SOCKET_SENDMSG, &to),
         Some(_) | None => 0,
     }
+}
+
+/// `int socket_create(int family, int type, int protocol, int kern)`, since 2.6; BPF since 5.7.
+///
+/// Reports only families that have an entry; the kernel's own sockets pass.
+#[lsm(hook = "socket_create")]
+fn socket_create(ctx: LsmContext) -> i32 {
+    let previous: i32 = ctx.arg(4);
+    if previous != 0 {
+        return refused_before(previous);
+    }
+    let by_kernel: i32 = ctx.arg(3);
+    if by_kernel != 0 || !task::in_scope() {
+        return 0;
+    }
+    let mut event = Network {
+        header: emit::header(kind::SOCKET, hook::SOCKET_CREATE, size_of::<Network>()),
+        family: ctx.arg::<i32>(0) as u16,
+        socket_type: ctx.arg::<i32>(1) as u16,
+        protocol: ctx.arg::<i32>(2) as u16,
+        ..Network::default()
+    };
+    task::current(&mut event.header.task);
+    let question = Question { hook: hook::SOCKET_CREATE, task: &event.header.task, port: 0, protocol: event.protocol };
+    let by_family = BypassKey { kind: bypass::FAMILY, number: u32::from(event.family) };
+    let by_protocol = BypassKey { kind: bypass::PROTOCOL, number: u32::from(event.protocol) };
+    let mut entry = verdict::bypass(&question, by_family);
+    if entry.rule == 0 {
+        entry = verdict::bypass(&question, by_protocol);
+    }
+    if !emit::settle(hook::SOCKET_CREATE, &entry) && entry.rule != 0 {
+        event.header.verdict = verdict::record(&entry);
+        if !emit::suppress_own(kind::SOCKET, &event.header.task) {
+            emit::send_fixed(kind::SOCKET, entry.rule, &event);
+        }
+    }
+    lsm_answer(verdict::refuses(&entry))
 }
 
 #[inline(always)]

@@ -48,7 +48,7 @@ fn egress(ctx: SkBuffContext) -> i32 {
 
 /// Whether the last packet of this socket went to the same place and no entry was about it.
 #[inline(always)]
-fn passed_before(note: *const Note, to: &Destination, state: &State) -> bool {
+pub(super) fn passed_before(note: *const Note, to: &Destination, state: &State) -> bool {
     if note.is_null() {
         return false;
     }

@@ -18,7 +18,7 @@ use crate::{
     emit,
     maps::config,
     path,
-    scratch::{Builder, MIDDLE},
+    scratch::{Builder, MIDDLE, masked},
     task::{self, Object, field},
 };
 
@@ -127,14 +127,15 @@ fn arguments(builder: &mut Builder) -> (usize, bool) {
     }
     let start = field!(mm, mm_arg_start, u64);
     let size = field!(mm, mm_arg_end, u64).wrapping_sub(start);
-    let read = if size > ARGS as u64 { ARGS as u64 } else { size };
+    let whole = size <= ARGS as u64;
+    let read = masked(if whole { size } else { ARGS as u64 });
     // SAFETY: the helper checks the source; the destination has room for ARGS bytes.
-    let failed = unsafe { bpf_probe_read_user(builder.at(MIDDLE).cast(), read as u32 & 0xfff, start as *const c_void) };
+    let failed = unsafe { bpf_probe_read_user(builder.at(MIDDLE).cast(), read as u32, start as *const c_void) };
     if failed != 0 {
         return (0, false);
     }
     builder.end = MIDDLE + read as usize;
-    (read as usize, size == read)
+    (read as usize, whole)
 }
 
 /// The name as given to execve, behind the arguments.

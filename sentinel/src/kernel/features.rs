@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use thiserror::Error;
@@ -45,8 +45,6 @@ pub struct Features {
     pub cgroup2: PathBuf,
     /// The kernel's list of active security modules; `None` if securityfs cannot be read.
     pub lsm: Option<String>,
-    /// Whether this host forwards packets between interfaces.
-    pub forwards: bool,
 }
 
 impl Features {
@@ -84,7 +82,6 @@ pub fn probe() -> Result<Features, FeatureError> {
     Ok(Features {
         cgroup2,
         lsm: fs::read_to_string("/sys/kernel/security/lsm").ok().map(|list| list.trim().to_owned()),
-        forwards: forwards(),
     })
 }
 
@@ -102,10 +99,4 @@ fn mount_point(kind: &str) -> Option<PathBuf> {
         let place = fields.nth(1)?.to_owned();
         (fields.next() == Some(kind)).then(|| PathBuf::from(place))
     })
-}
-
-fn forwards() -> bool {
-    ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"]
-        .iter()
-        .any(|path| fs::read_to_string(Path::new(path)).is_ok_and(|value| value.trim() != "0"))
 }

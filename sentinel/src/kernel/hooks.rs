@@ -15,6 +15,8 @@ pub enum Attach {
     BtfTracepoint,
     /// The exits of the open system calls.
     OpenExits,
+    /// Network devices, on the way out.
+    Devices,
 }
 
 /// What a hook watches.
@@ -92,6 +94,8 @@ pub const HOOKS: [Hook; hook::COUNT as usize] = [
     row!(SENDMSG4, "sendmsg4", Cgroup, Egress, true),
     row!(SENDMSG6, "sendmsg6", Cgroup, Egress, true),
     row!(EGRESS, "egress", Cgroup, Egress, true),
+    row!(SOCKET_CREATE, "socket_create", Lsm, Egress, true),
+    row!(FORWARD, "forward", Devices, Egress, true),
     row!(INGRESS, "ingress", Cgroup, Names, false),
     row!(SYS_EXIT_OPEN, "sys_exit_open", OpenExits, File, false),
 ];

@@ -15,6 +15,7 @@ use thiserror::Error;
 pub mod attach;
 mod btf;
 pub mod cgroup;
+mod devices;
 pub mod features;
 mod geo;
 pub mod hooks;
@@ -27,6 +28,7 @@ mod tracefs;
 pub mod verdicts;
 
 use attach::{Checked, Scope};
+use devices::Devices;
 use features::Features;
 use hooks::{Attach, Family, HOOKS, Hook, OPEN_EXITS};
 use tracefs::Tracefs;
@@ -88,6 +90,8 @@ pub struct Options {
     pub without_lsm: Option<String>,
     /// Whether DNS answers are looked at.
     pub dns_names: bool,
+    /// Whether network devices are watched.
+    pub forward: bool,
     /// Kernel type information, `/sys/kernel/btf/vmlinux` unless a test says otherwise.
     pub btf: std::path::PathBuf,
 }
@@ -113,6 +117,7 @@ pub struct Kernel {
     scope: Checked,
     /// Why the probe cannot be asked, if it cannot.
     no_probe: Option<String>,
+    devices: Devices,
     /// Parsed once, and dropped when all is attached: it is tens of megabytes.
     btf: Option<Btf>,
 }
@@ -146,10 +151,10 @@ impl Kernel {
         };
         let btf = Btf::from_sys_fs()
             .map_err(|error| KernelError::Load { what: "kernel type information".to_owned(), reason: chain(&error) })?;
-        let (mut ebpf, hooks) = load_what_the_kernel_takes(config, &features, options, &btf)?;
+        let (mut ebpf, hooks) = load_what_the_kernel_takes(config, &features, &scope, options, &btf)?;
         // Enforcement does not need it, so its want is a reason in the status and no error.
         let no_probe = probe::load(&mut ebpf).err().map(|error| error.to_string());
-        Ok(Self { ebpf, hooks, features, scope, no_probe, btf: Some(btf) })
+        Ok(Self { ebpf, hooks, features, scope, no_probe, devices: Devices::default(), btf: Some(btf) })
     }
 
     /// Attaches every hook of the plan. On an error nothing stays attached: the caller drops `self`.
@@ -165,11 +170,42 @@ impl Kernel {
             if state.reason.is_some() {
                 continue;
             }
-            let program = program(&mut self.ebpf, state.hook.name)?;
-            attach_one(program, state.hook, &self.scope, &btf)?;
+            if state.hook.attach == Attach::Devices {
+                devices::load(&mut self.ebpf)?;
+                self.devices.sync(&mut self.ebpf, self.scope.id == 0)?;
+            } else {
+                let program = program(&mut self.ebpf, state.hook.name)?;
+                attach_one(program, state.hook, &self.scope, &btf)?;
+            }
             state.attached = true;
         }
         Ok(())
+    }
+
+    /// Attaches to network devices that are new, in this network namespace or in every one of the host; how many there were.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Attach`], the first one; the others are still attached to.
+    pub fn sync_devices(&mut self, everywhere: bool) -> Result<usize, KernelError> {
+        let watched = self.hooks.iter().any(|state| state.hook.attach == Attach::Devices && state.attached);
+        let everywhere = everywhere && self.scope.id == 0;
+        if watched { self.devices.sync(&mut self.ebpf, everywhere) } else { Ok(0) }
+    }
+
+    /// Puts the loopback device under the device program while a canary runs, or takes it out again.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Attach`].
+    pub fn watch_loopback(&mut self, on: bool) -> Result<(), KernelError> {
+        self.devices.loopback(&mut self.ebpf, on)
+    }
+
+    /// How many network devices are watched.
+    #[must_use]
+    pub fn devices(&self) -> usize {
+        self.devices.count()
     }
 
     /// Takes the rings out. Must run inside the event loop.
@@ -235,13 +271,14 @@ impl Kernel {
 fn load_what_the_kernel_takes(
     config: Config,
     features: &Features,
+    scope: &Checked,
     options: &Options,
     btf: &Btf,
 ) -> Result<(Ebpf, Vec<HookState>), KernelError> {
     let off = features.lsm_bpf_off().then(|| "the kernel's LSM list lacks bpf (boot with lsm=...,bpf)".to_owned());
     let mut missing_lsm = options.without_lsm.clone().or(off);
     loop {
-        let mut hooks = plan(missing_lsm.as_deref(), options.dns_names);
+        let mut hooks = plan(missing_lsm.as_deref(), scope, options);
         let attached = hooks.iter().filter(|s| s.reason.is_none()).fold(0, |bits, s| bits | 1 << s.hook.id);
         let mut ebpf = load_object(Config { attached, ..config }, btf)?;
         match load_lsm(&mut ebpf, &mut hooks, btf) {
@@ -252,11 +289,15 @@ fn load_what_the_kernel_takes(
 }
 
 /// Which hooks to attach: the exits of open only where `file_open` cannot be had.
-fn plan(missing_lsm: Option<&str>, dns_names: bool) -> Vec<HookState> {
+fn plan(missing_lsm: Option<&str>, scope: &Checked, options: &Options) -> Vec<HookState> {
+    let devices = devices::unavailable(scope, options.forward);
     let reason = |hook: &Hook| match (hook.attach, missing_lsm) {
-        _ if hook.family == Family::Names && !dns_names => Some("dns_names is false in the settings".to_owned()),
+        _ if hook.family == Family::Names && !options.dns_names => {
+            Some("dns_names is false in the settings".to_owned())
+        }
         (Attach::Lsm, Some(reason)) => Some(reason.to_owned()),
         (Attach::OpenExits, None) => Some("file_open reports opens".to_owned()),
+        (Attach::Devices, _) => devices.clone(),
         (Attach::Lsm | Attach::Cgroup | Attach::BtfTracepoint | Attach::OpenExits, _) => None,
     };
     HOOKS.iter().map(|hook| HookState { hook, attached: false, reason: reason(hook) }).collect()

@@ -20,8 +20,8 @@ use sentinel_common::{
     address::Address,
     geo::ClassRules,
     verdict::{
-        AccessEntries, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PATH_KEY, PathKey, State, Subject, access,
-        active, flag, subject,
+        AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PATH_KEY, PathKey, State, Subject,
+        access, active, flag, subject,
     },
 };
 
@@ -40,7 +40,7 @@ macro_rules! plain {
         )+
     };
 }
-plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, PathKey, State);
+plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, BypassKey, PathKey, State);
 
 /// Whether an entry blocks or exempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +81,13 @@ pub enum Target {
         path: Vec<u8>,
         /// Whether it is a directory prefix.
         prefix: bool,
+    },
+    /// What sends past every hook on destinations.
+    Bypass {
+        /// `bypass` number.
+        kind: u32,
+        /// Socket family, or device number as the kernel has it.
+        number: u32,
     },
 }
 
@@ -147,6 +154,7 @@ pub struct Verdicts {
     exempt_cidrs: LpmTrie<MapData, Plain<CidrKey>, Plain<Entry>>,
     geo: GeoMaps,
     files: BpfHashMap<MapData, Plain<FileKey>, Plain<AccessEntries>>,
+    bypasses: BpfHashMap<MapData, Plain<BypassKey>, Plain<Entry>>,
     paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
     exempt_paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
     limits: BpfHashMap<MapData, Plain<LimitKey>, u32>,
@@ -194,6 +202,7 @@ impl Verdicts {
             exempt_cidrs: take!(ebpf, "EXEMPT_CIDRS"),
             geo: GeoMaps::new(ebpf)?,
             files: take!(ebpf, "FILES"),
+            bypasses: take!(ebpf, "BYPASSES"),
             paths: take!(ebpf, "PATHS"),
             exempt_paths: take!(ebpf, "EXEMPT_PATHS"),
             limits: take!(ebpf, "LIMITS"),
@@ -330,9 +339,10 @@ impl Verdicts {
             Target::Cidr { .. } | Target::Path { prefix: true, .. } => {
                 self.held.keys().filter(|place| changed.covers(place)).cloned().collect()
             }
-            Target::Destination { .. } | Target::File { .. } | Target::Path { prefix: false, .. } => {
-                vec![changed.clone()]
-            }
+            Target::Destination { .. }
+            | Target::File { .. }
+            | Target::Path { prefix: false, .. }
+            | Target::Bypass { .. } => vec![changed.clone()],
         };
         inside.iter().try_for_each(|place| self.sync(place))
     }
@@ -363,6 +373,10 @@ impl Verdicts {
             (Target::File { dev, ino }, _) => {
                 self.files.insert(file_key(*dev, *ino, place), Plain(value), 0).map_err(named("FILES"))
             }
+            (Target::Bypass { kind, number }, _) => self
+                .bypasses
+                .insert(Plain(BypassKey { kind: *kind, number: *number }), first, 0)
+                .map_err(named("BYPASSES")),
             (Target::Path { path, prefix }, Table::Block) => {
                 self.paths.insert(&path_key(path, *prefix, place)?, Plain(value), 0).map_err(named("PATHS"))
             }
@@ -385,6 +399,9 @@ impl Verdicts {
                 (self.exempt_cidrs.remove(&cidr_key(*address, *length, place)), "EXEMPT_CIDRS")
             }
             (Target::File { dev, ino }, _) => (self.files.remove(&file_key(*dev, *ino, place)), "FILES"),
+            (Target::Bypass { kind, number }, _) => {
+                (self.bypasses.remove(&Plain(BypassKey { kind: *kind, number: *number })), "BYPASSES")
+            }
             (Target::Path { path, prefix }, Table::Block) => {
                 (self.paths.remove(&path_key(path, *prefix, place)?), "PATHS")
             }
@@ -423,6 +440,7 @@ fn class(place: &Place) -> u32 {
     match (&place.target, place.table) {
         (Target::Cidr { .. }, Table::Exempt) => active::EXEMPT,
         (Target::Path { .. }, Table::Exempt) => active::EXEMPT_PATH,
+        (Target::Bypass { .. }, _) => active::BYPASS,
         (Target::Destination { port: None, .. }, _) => {
             by_subject(active::DESTINATION, active::DESTINATION_EXECUTABLE, active::DESTINATION_INSTANCE)
         }

@@ -112,7 +112,7 @@ impl Rules {
                 self.lengths.insert(length);
                 self.prefixes.entry((place.table, length, u128::from_be_bytes(address))).or_default()
             }
-            Target::File { .. } | Target::Path { .. } => return,
+            Target::File { .. } | Target::Path { .. } | Target::Bypass { .. } => return,
         };
         list.push((place.clone(), held));
         self.blocks |= place.table == Table::Block;

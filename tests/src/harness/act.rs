@@ -17,15 +17,39 @@ const HELP: &str = "\
 Operations, separated by `--`. Each prints `errno=N op=...`.
   connect ADDR:PORT            TCP connect, closed again; waits at most 5 s (errno 115 then)
   keep ADDR:PORT               the same, kept open for `send`
+  mptcp, mptcp-keep ADDR:PORT  the same with Multipath TCP
+  syn ADDR:PORT MS [FROM:PORT] TCP connect that is given MS milliseconds
   udp-connect ADDR:PORT        UDP connect, kept open for `send`
   raw-connect ADDR             connect of a raw UDP socket, kept open for `send`
-  sendto ADDR:PORT             UDP sendto without connect
+  udp-connect-send ADDR:PORT   UDP connect and send
+  sendto ADDR:PORT [FROM:PORT] UDP sendto without connect
   sendmsg, sendmmsg ADDR:PORT  the same through the other calls
+  sendto-through ADDR:PORT ADDR        UDP sendto with a route by way of the second address
+  sendto-by-v6-socket, udp-connect-by-v6-socket ADDR:PORT      UDP to an AF_INET address on an AF_INET6 socket
   unspec ADDR:PORT             UDP sendto whose address says AF_UNSPEC (v4)
   fastopen ADDR:PORT           TCP sendto with MSG_FASTOPEN
-  ping ADDR                    ICMP echo request on a raw socket
+  deferred-connect ADDR:PORT   TCP connect with TCP_FASTOPEN_CONNECT, and a byte
+  uring-connect, uring-udp, uring-sendto, uring-sendmsg ADDR:PORT [async|sqpoll]       the same through io_uring
+  sctp, sctp-connectx, sctp-sendto ADDR:PORT   asks for an association and does not wait for the answer
+  ping ADDR [FROM]             ICMP echo request on a raw socket
+  ping-socket ADDR             the same on a ping socket
+  raw-ip, raw-udp ADDR         UDP on a raw socket, with and without an IP header of our own
+  packet-dgram, packet-raw, packet-bypass, packet-ring, xdp ADDR N     N packets on a packet socket of near0: with and
+                               without a frame header of ours, past the queue, by PACKET_TX_RING; on an AF_XDP socket
   packet-socket                socket(AF_PACKET, SOCK_RAW)
+  socket FAMILY TYPE PROTOCOL  socket(2) with these numbers, kept
+  tun ADDR N, tun-open         N packets out of a new tun device; opening /dev/net/tun
+  udp-open, ping-open 4|6      an unconnected socket, kept for `kept-sendto ADDR:PORT` and `kept-ping ADDR`
   send                         one byte on the kept socket
+  pass, receive PATH           sends the kept socket to who receives at PATH; receives one and keeps it
+  listen, drain ADDR:PORT      serve in the background: a byte to each; take all that comes
+  mptcp-listen ADDR:PORT       listens for Multipath TCP, kept
+  proxy ADDR:PORT ADDR:PORT    connects on to the second for each connection, prints `proxied=ERRNO`
+  blast ADDR:PORT MS           sends as much as it can; prints `blasted=BYTES microseconds=N cpu=N`
+  unshare net|user+net         new namespaces for this process
+  child-cgroup NAME            a new cgroup below its own one for this process
+  storm N FIRST FILE           N operations, the lines of FILE in turn; prints `came errno=N times=N op=...`
+  latch MS OP...               an operation until MS after its first EPERM; prints `passed=N refused=N passed_after=N`
   open PATH read|write|create|truncate|path
   unlink, truncate, mkdir PATH
   rename, link, symlink FROM TO
@@ -38,6 +62,7 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   thread OP..., fork OP...     the operation in another thread (`thread=TID`), or in a child made by fork alone
                                (`child=PID`)
   repeat N OP...               the operation N times, one line: 0 or the first errno
+  every MS N OP...             the same with a pause after each
   PATH is text, or `hex:` and its bytes in hexadecimal (not for exec and become)
   say TEXT, sleep MS, wait     print; pause; read a line from standard input (no errno line)
 ";
@@ -67,18 +92,28 @@ fn step(op: &[String], kept: &mut Kept) -> Result<()> {
                 bail!("the input ended before a line came");
             }
         }
-        ["repeat", times, inner @ ..] => {
-            let mut first = 0;
-            for _ in 0..times.parse::<u32>()? {
-                let errno = somewhere(inner, kept)?;
-                first = if first == 0 { errno } else { first };
-            }
-            report(first, &words)?;
+        ["repeat", times, inner @ ..] => report(repeated(times, Duration::ZERO, inner, kept)?, &words)?,
+        ["every", milliseconds, times, inner @ ..] => {
+            let pause = Duration::from_millis(milliseconds.parse()?);
+            report(repeated(times, pause, inner, kept)?, &words)?;
         }
         _ => report(somewhere(&words, kept)?, &words)?,
     }
     std::io::stdout().flush()?;
     Ok(())
+}
+
+/// Performs an operation so often, with a pause after each; 0 or the first errno.
+fn repeated(times: &str, pause: Duration, words: &[&str], kept: &mut Kept) -> Result<i32> {
+    let mut first = 0;
+    for _ in 0..times.parse::<u32>()? {
+        let errno = somewhere(words, kept)?;
+        first = if first == 0 { errno } else { first };
+        if !pause.is_zero() {
+            std::thread::sleep(pause);
+        }
+    }
+    Ok(first)
 }
 
 /// Performs an operation in this thread, another one or a child.

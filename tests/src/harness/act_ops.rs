@@ -1,48 +1,54 @@
 //! The operations of `act`: each performs exactly the system calls it is named after and gives back errno.
 //!
-//! Invariant: an `Err` means the operation was written wrongly; a refusal by the kernel is `Ok(errno)`.
+//! Here: which module has an operation, and those on files. Invariant: an `Err` means the operation was written wrongly; a
+//! refusal by the kernel is `Ok(errno)`.
 
 use std::{
     ffi::CString,
     io,
-    net::{IpAddr, SocketAddr},
     os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        fd::{FromRawFd as _, OwnedFd},
         unix::process::CommandExt as _,
     },
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::{
-    act_exec,
-    sys::{self, Address, check, check_size},
+    act_exec, act_kept, act_link, act_net, act_peer, act_raw, act_storm, act_tun, act_uring, act_xdp, sys::check,
 };
 
 /// A socket kept from one operation to the next.
 #[derive(Default)]
 pub struct Kept {
-    socket: Option<OwnedFd>,
+    /// The one that was kept last.
+    pub socket: Option<OwnedFd>,
 }
+
+/// What a module makes of an operation: none if it is not one of its own.
+pub(super) type Done = Result<Option<io::Result<()>>>;
+
+const NETWORK: [fn(&[&str], &mut Kept) -> Done; 9] = [
+    act_net::perform,
+    act_kept::perform,
+    act_uring::perform,
+    act_raw::perform,
+    act_link::perform,
+    act_tun::perform,
+    act_xdp::perform,
+    act_peer::perform,
+    act_storm::perform,
+];
 
 /// Performs one operation; 0 or the errno.
 pub fn perform(words: &[&str], kept: &mut Kept) -> Result<i32> {
-    let done = match words {
-        ["connect", to] => tcp_connect(address(to)?).map(drop),
-        ["keep", to] => tcp_connect(address(to)?).map(|socket| kept.socket = Some(socket)),
-        ["udp-connect", to] => udp_connect(address(to)?).map(|socket| kept.socket = Some(socket)),
-        ["raw-connect", to] => raw_connect(ip(to)?).map(|socket| kept.socket = Some(socket)),
-        ["sendto", to] => send_to(address(to)?, libc::SOCK_DGRAM, 0),
-        ["fastopen", to] => send_to(address(to)?, libc::SOCK_STREAM, libc::MSG_FASTOPEN),
-        ["unspec", to] => send_unspec(address(to)?),
-        ["sendmsg", to] => send_message(address(to)?, false),
-        ["sendmmsg", to] => send_message(address(to)?, true),
-        ["ping", to] => ping(ip(to)?),
-        ["packet-socket"] => {
-            sys::socket(libc::AF_PACKET, libc::SOCK_RAW, i32::from(u16::to_be(libc::ETH_P_ALL as u16))).map(drop)
+    for module in NETWORK {
+        if let Some(done) = module(words, kept)? {
+            return Ok(errno_of(done));
         }
-        ["send"] => send(kept.socket.as_ref().context("no socket was kept")?),
+    }
+    let done = match words {
         ["open", path, how] => open(path, how)?,
         ["open-unlinked", path] => act_exec::open_unlinked(path),
         ["exec", path, args @ ..] => return act_exec::exec(path, args),
@@ -62,104 +68,6 @@ pub(super) fn errno_of(done: io::Result<()>) -> i32 {
         Ok(()) => 0,
         Err(error) => error.raw_os_error().unwrap_or(libc::EINVAL),
     }
-}
-
-fn address(text: &str) -> Result<SocketAddr> {
-    text.parse().with_context(|| format!("`{text}` is not ADDRESS:PORT"))
-}
-
-fn ip(text: &str) -> Result<IpAddr> {
-    text.parse().with_context(|| format!("`{text}` is no address"))
-}
-
-fn connect(socket: &OwnedFd, to: &Address) -> io::Result<()> {
-    // SAFETY: `to` gives a pointer and its length, both valid while it lives.
-    check(unsafe { libc::connect(socket.as_raw_fd(), to.as_ptr(), to.size()) })?;
-    Ok(())
-}
-
-fn tcp_connect(to: SocketAddr) -> io::Result<OwnedFd> {
-    let to = Address::new(to);
-    let socket = sys::socket(to.family(), libc::SOCK_STREAM, 0)?;
-    // A connect that nobody answers ends with EINPROGRESS after this long instead of minutes.
-    let patience = libc::timeval { tv_sec: 5, tv_usec: 0 };
-    sys::set_option(&socket, libc::SOL_SOCKET, libc::SO_SNDTIMEO, patience)?;
-    connect(&socket, &to)?;
-    Ok(socket)
-}
-
-fn udp_connect(to: SocketAddr) -> io::Result<OwnedFd> {
-    let to = Address::new(to);
-    let socket = sys::socket(to.family(), libc::SOCK_DGRAM, 0)?;
-    connect(&socket, &to)?;
-    Ok(socket)
-}
-
-fn raw_connect(to: IpAddr) -> io::Result<OwnedFd> {
-    let to = Address::new(SocketAddr::new(to, 0));
-    // A byte of UDP is no datagram: whoever gets it drops it without an answer.
-    let socket = sys::socket(to.family(), libc::SOCK_RAW, libc::IPPROTO_UDP)?;
-    connect(&socket, &to)?;
-    Ok(socket)
-}
-
-fn send(socket: &OwnedFd) -> io::Result<()> {
-    // SAFETY: the buffer is a static string of at least one byte.
-    check_size(unsafe { libc::send(socket.as_raw_fd(), c"x".as_ptr().cast(), 1, libc::MSG_NOSIGNAL) })?;
-    Ok(())
-}
-
-fn send_bytes(socket: &OwnedFd, bytes: &[u8], flags: libc::c_int, to: &Address) -> io::Result<()> {
-    // SAFETY: buffer and address pointers come with their lengths and outlive the call.
-    let sent =
-        unsafe { libc::sendto(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags, to.as_ptr(), to.size()) };
-    check_size(sent)?;
-    Ok(())
-}
-
-fn send_to(to: SocketAddr, kind: libc::c_int, flags: libc::c_int) -> io::Result<()> {
-    let to = Address::new(to);
-    let socket = sys::socket(to.family(), kind, 0)?;
-    let patience = libc::timeval { tv_sec: 5, tv_usec: 0 };
-    sys::set_option(&socket, libc::SOL_SOCKET, libc::SO_SNDTIMEO, patience)?;
-    send_bytes(&socket, b"x", flags | libc::MSG_NOSIGNAL, &to)
-}
-
-fn send_unspec(to: SocketAddr) -> io::Result<()> {
-    let to = Address::new(to);
-    let socket = sys::socket(to.family(), libc::SOCK_DGRAM, 0)?;
-    send_bytes(&socket, b"x", 0, &to.with_family(libc::AF_UNSPEC as libc::sa_family_t))
-}
-
-fn send_message(to: SocketAddr, many: bool) -> io::Result<()> {
-    let to = Address::new(to);
-    let socket = sys::socket(to.family(), libc::SOCK_DGRAM, 0)?;
-    let mut part = libc::iovec { iov_base: c"x".as_ptr().cast_mut().cast(), iov_len: 1 };
-    // SAFETY: mmsghdr is plain old data for which all zeroes is valid.
-    let mut message: libc::mmsghdr = unsafe { std::mem::zeroed() };
-    message.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
-    message.msg_hdr.msg_namelen = to.size();
-    message.msg_hdr.msg_iov = &raw mut part;
-    message.msg_hdr.msg_iovlen = 1;
-    if many {
-        // SAFETY: one message, whose pointers are to locals that outlive the call; the kernel only reads them.
-        check(unsafe { libc::sendmmsg(socket.as_raw_fd(), &raw mut message, 1, 0) })?;
-    } else {
-        // SAFETY: as above.
-        check_size(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message.msg_hdr, 0) })?;
-    }
-    Ok(())
-}
-
-/// An ICMP echo request, checksum filled in (for ICMPv6 the kernel does that).
-fn ping(to: IpAddr) -> io::Result<()> {
-    let (family, protocol, packet) = match to {
-        // type 8, code 0, checksum 0xf7fe, id 0, sequence 1
-        IpAddr::V4(_) => (libc::AF_INET, libc::IPPROTO_ICMP, [8, 0, 0xf7, 0xfe, 0, 0, 0, 1]),
-        IpAddr::V6(_) => (libc::AF_INET6, libc::IPPROTO_ICMPV6, [128, 0, 0, 0, 0, 0, 0, 1]),
-    };
-    let socket = sys::socket(family, libc::SOCK_RAW, protocol)?;
-    send_bytes(&socket, &packet, 0, &Address::new(SocketAddr::new(to, 0)))
 }
 
 /// A path as the kernel takes it: the text itself, or after `hex:` its bytes in hexadecimal, for names that are not UTF-8.

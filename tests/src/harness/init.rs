@@ -12,6 +12,7 @@ use std::{
         fd::{AsRawFd as _, OwnedFd},
         unix::process::ExitStatusExt as _,
     },
+    path::Path,
     process::{Command, ExitCode, Stdio},
 };
 
@@ -62,8 +63,15 @@ fn work() -> Result<i32> {
     run_command()
 }
 
-/// The links that every Unix program expects and devtmpfs does not make.
+/// The links that every Unix program expects and devtmpfs does not make, and the node at whose opening the kernel asks for
+/// the module of tun devices.
 fn device_links() -> Result<()> {
+    fs::create_dir_all("/dev/net").context("making /dev/net")?;
+    if !Path::new("/dev/net/tun").exists() {
+        let (kind, number) = (libc::S_IFCHR | 0o666, libc::makedev(10, 200));
+        // SAFETY: the path is a NUL-terminated static string; the other two are integers.
+        sys::check(unsafe { libc::mknod(c"/dev/net/tun".as_ptr(), kind, number) }).context("making /dev/net/tun")?;
+    }
     for (target, link) in [
         ("/proc/self/fd", "/dev/fd"),
         ("/proc/self/fd/0", "/dev/stdin"),

@@ -5,14 +5,25 @@
 
 pub mod act;
 pub mod act_exec;
+pub mod act_kept;
+pub mod act_link;
+pub mod act_net;
 pub mod act_ops;
+pub mod act_peer;
+pub mod act_raw;
+pub mod act_storm;
+pub mod act_tun;
+pub mod act_uring;
+pub mod act_xdp;
 pub mod cgroup;
 pub mod command;
+pub mod frames;
 pub mod host;
 pub mod init;
 pub mod leftovers;
 pub mod listen;
 pub mod maps;
+pub mod meter;
 pub mod net;
 pub mod objects;
 pub mod process;

@@ -17,6 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use super::{
     command::Run,
     listen::{Sniffer, TcpSink, UdpSink},
+    meter::Meter,
     sys,
 };
 
@@ -50,6 +51,13 @@ impl NetNs {
         Ok(netns)
     }
 
+    /// That of a process.
+    pub fn of_process(pid: u32) -> Result<Self> {
+        let path = format!("/proc/{pid}/ns/net");
+        let file = File::open(&path).with_context(|| format!("opening {path}"))?;
+        Ok(Self { fd: Arc::new(file.into()) })
+    }
+
     /// Its descriptor.
     pub fn fd(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.fd)
@@ -74,6 +82,12 @@ impl NetNs {
         })
         .join()
         .map_err(|_| anyhow!("a thread in a network namespace panicked"))?
+    }
+
+    /// Sets a sysctl that every network namespace has of its own, below `net/`.
+    pub fn sysctl(&self, name: &str, value: &str) -> Result<()> {
+        let (path, value) = (format!("/proc/sys/net/{name}"), value.to_owned());
+        self.enter(move || std::fs::write(&path, value).with_context(|| format!("writing {path}")))
     }
 
     /// Listens for TCP inside; see [`TcpSink`].
@@ -129,5 +143,10 @@ impl VethPair {
     pub fn sniff(&self, destination: &str) -> Result<Sniffer> {
         let destination: IpAddr = destination.parse().with_context(|| format!("`{destination}` is no address"))?;
         self.far.enter(move || Sniffer::start("far0", destination))
+    }
+
+    /// Starts counting the frames that arrive at the far end, by destination.
+    pub fn meter(&self) -> Result<Meter> {
+        self.far.enter(|| Meter::start("far0"))
     }
 }

@@ -46,8 +46,11 @@ pub fn run(place: Place, filters: &[String]) -> Result<ExitCode> {
 pub fn run_in(place: Place, cgroup_root: &Path, filters: &[String]) -> Result<ExitCode> {
     let chosen: Vec<Scenario> = crate::scenarios::all()
         .into_iter()
-        .filter(|scenario| scenario.runs_in(place))
-        .filter(|scenario| filters.is_empty() || filters.iter().any(|filter| scenario.name.contains(filter)))
+        .filter(|scenario| {
+            let asked = filters.is_empty() || filters.iter().any(|filter| scenario.name.contains(filter));
+            let by_name = scenario.world == World::HostOnRequest && filters.iter().any(|name| name == scenario.name);
+            (scenario.runs_in(place) && asked) || (place == Place::Host && by_name)
+        })
         .collect();
     if chosen.is_empty() {
         bail!("no scenario for this place has a name that contains one of: {}", filters.join(" "));
@@ -97,6 +100,13 @@ fn run_all(place: Place, cgroup_root: &Path, chosen: &[Scenario], args: &[String
     Ok(if passed > 0 && failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
+/// How long a scenario may take if `SENTINEL_TESTS_LIMIT` says so, in seconds: the long form of a scenario needs it.
+fn asked_limit() -> Result<Option<Duration>> {
+    let Ok(text) = std::env::var("SENTINEL_TESTS_LIMIT") else { return Ok(None) };
+    let seconds = text.parse().with_context(|| format!("SENTINEL_TESTS_LIMIT is `{text}`: expected seconds"))?;
+    Ok(Some(Duration::from_secs(seconds)))
+}
+
 struct Failure {
     error: anyhow::Error,
     hangs: bool,
@@ -113,7 +123,11 @@ fn run_scenario(scenario: Scenario, place: Place, cgroup_root: &Path, args: &[St
     let context = || Ctx::new(place, dir.clone(), cgroup_root.to_owned(), args.to_vec());
     let (ctx, checking) = (context()?, context()?);
     let before = Snapshot::take(cgroup_root)?;
-    let limit = if scenario.world == World::OnRequest { LONG_LIMIT } else { LIMIT };
+    let limit = match scenario.world {
+        World::OnRequest | World::HostOnRequest => LONG_LIMIT,
+        World::Host | World::Vm | World::Both => LIMIT,
+    };
+    let limit = asked_limit()?.unwrap_or(limit);
     let result = guarded(scenario, ctx, limit);
     let result = match result {
         Ok(()) => before.check(&checking).map_err(Failure::from),

@@ -4,9 +4,9 @@
 //! one, namespaces without a name) or that the leftover check finds.
 
 use std::{
-    cell::Cell,
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -25,6 +25,8 @@ pub enum World {
     Both,
     /// In the VM, and only when asked for by its exact name (`demo`, `bench`).
     OnRequest,
+    /// On the host, and only when asked for by its exact name: what measures the host's own speed.
+    HostOnRequest,
 }
 
 /// Where this run takes place.
@@ -54,7 +56,7 @@ impl Scenario {
             World::Both => true,
             World::Host => place == Place::Host,
             World::Vm => place == Place::Vm,
-            World::OnRequest => false,
+            World::OnRequest | World::HostOnRequest => false,
         }
     }
 }
@@ -73,7 +75,7 @@ pub struct Ctx {
     pub sentinel_bin: PathBuf,
     /// This binary, which performs the acts.
     pub tests_bin: PathBuf,
-    serial: Cell<u32>,
+    serial: AtomicU32,
 }
 
 impl Ctx {
@@ -84,13 +86,12 @@ impl Ctx {
             Some(path) => PathBuf::from(path),
             None => tests_bin.with_file_name("sentinel"),
         };
-        Ok(Self { place, args, dir, cgroup_root, sentinel_bin, tests_bin, serial: Cell::new(0) })
+        Ok(Self { place, args, dir, cgroup_root, sentinel_bin, tests_bin, serial: AtomicU32::new(0) })
     }
 
     /// A number that this context has not given out before.
     pub fn next(&self) -> u32 {
-        self.serial.set(self.serial.get() + 1);
-        self.serial.get()
+        self.serial.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// A path inside the scenario's directory.

@@ -12,6 +12,7 @@ use std::{
         unix::ffi::OsStrExt as _,
     },
     path::Path,
+    sync::atomic::AtomicU32,
 };
 
 /// The result of a call that returns -1 and errno on failure.
@@ -140,5 +141,59 @@ impl Address {
     /// The length for a socket call.
     pub fn size(&self) -> libc::socklen_t {
         self.length
+    }
+}
+
+/// Memory shared with the kernel through a descriptor.
+pub struct Mapping {
+    start: *mut u8,
+    length: usize,
+}
+
+impl Mapping {
+    /// Maps `length` bytes of `socket` from `offset`, readable and writable.
+    pub fn of(socket: &OwnedFd, length: usize, offset: libc::off_t) -> io::Result<Self> {
+        Self::map(socket.as_raw_fd(), libc::MAP_SHARED | libc::MAP_POPULATE, length, offset)
+    }
+
+    /// Fresh memory of this process alone, aligned to a page.
+    pub fn private(length: usize) -> io::Result<Self> {
+        Self::map(-1, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, length, 0)
+    }
+
+    fn map(fd: libc::c_int, flags: libc::c_int, length: usize, offset: libc::off_t) -> io::Result<Self> {
+        let rights = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping at a place the kernel chooses touches no memory of ours.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), length, rights, flags, fd, offset) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { start: start.cast(), length })
+    }
+
+    /// Where it begins, for calls that tell the kernel.
+    pub fn address(&self) -> usize {
+        self.start.addr()
+    }
+
+    /// Writes `bytes` at `offset`; panics if they do not fit.
+    pub fn write(&self, offset: usize, bytes: &[u8]) {
+        assert!(offset.checked_add(bytes.len()).is_some_and(|end| end <= self.length), "a write behind a mapping");
+        // SAFETY: checked to be inside the mapping, which nothing holds a reference to the plain bytes of.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(offset), bytes.len()) };
+    }
+
+    /// The aligned word at `offset`, which the kernel writes too; panics if it is not inside.
+    pub fn atomic(&self, offset: usize) -> &AtomicU32 {
+        assert!(offset.is_multiple_of(4) && offset + 4 <= self.length, "no word of a mapping");
+        // SAFETY: inside the mapping, aligned, and only ever accessed as an atomic through this reference.
+        unsafe { AtomicU32::from_ptr(self.start.add(offset).cast()) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made with this start and length, and no reference to it outlives `self`.
+        unsafe { libc::munmap(self.start.cast(), self.length) };
     }
 }

@@ -2,8 +2,18 @@
 
 mod bad_input;
 mod bench;
+mod bench_net;
 mod demo;
 mod demo_table;
+mod egress_calls;
+mod egress_first;
+mod egress_lab;
+mod egress_pending;
+mod egress_pending_paths;
+mod egress_replies;
+mod egress_rewrite;
+mod egress_sockets;
+mod egress_storm;
 mod enforce_egress;
 mod enforce_events;
 mod enforce_events_scopes;
@@ -47,7 +57,15 @@ pub fn all() -> Vec<Scenario> {
     all.extend(enforce_egress::all());
     all.extend(existing_connections::all());
     all.extend(jurisdictions::all());
+    all.extend(egress_calls::all());
+    all.extend(egress_sockets::all());
+    all.extend(egress_rewrite::all());
+    all.extend(egress_first::all());
+    all.extend(egress_pending::all());
+    all.extend(egress_replies::all());
+    all.extend(egress_storm::all());
     all.extend(demo::all());
     all.extend(bench::all());
+    all.extend(bench_net::all());
     all
 }
