@@ -188,6 +188,8 @@ terms! {
         Kill = "kill",
         /// Nothing on the host: Sentinel says something about its own data or settings.
         Notice = "notice",
+        /// Sentinel tried whether the kernel does what the policy says, and it does not.
+        Canary = "canary",
     }
 }
 

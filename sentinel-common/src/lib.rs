@@ -10,6 +10,7 @@ pub mod address;
 pub mod config;
 pub mod event;
 pub mod geo;
+pub mod probe;
 pub mod stats;
 pub mod verdict;
 
@@ -49,6 +50,8 @@ pub mod hook {
     pub const FORWARD: u32 = 15;
     /// How many hooks there are.
     pub const COUNT: u32 = 16;
+    /// What the probe asks as: nothing is attached there and nothing is counted. Entries for every hook hold.
+    pub const PROBE: u32 = 31;
 }
 
 /// Identity of a file: device and inode number as the kernel has them.

@@ -150,6 +150,23 @@ impl Finding {
 /// The hook of what no hook has reported.
 const NO_HOOK: &str = "none";
 
+/// Something that is no event and still wants an alert: a canary of Sentinel's own failed.
+#[derive(Debug)]
+pub struct CanaryAlert {
+    /// Stable id, where alerts about events have their rule's.
+    pub id: &'static str,
+    /// What happened.
+    pub message: String,
+    /// What it is about, in ECS names.
+    pub value: rules::Value,
+    /// Country and matched prefix, where it is about an address.
+    pub geo: Option<GeoFact>,
+    /// Which part of Sentinel found it.
+    pub found_by: &'static str,
+    /// Whether refusal is in force.
+    pub enforcing: bool,
+}
+
 /// Makes and sends alerts.
 pub struct Alerting {
     sequencer: Sequencer,
@@ -172,9 +189,18 @@ impl Alerting {
 
     /// Makes the alert and queues it.
     pub fn send(&mut self, world: &World, finding: Finding) {
+        self.make(|lost_before| parts(world, finding, lost_before));
+    }
+
+    /// The same for what is no event; always critical.
+    pub fn canary(&mut self, world: &World, failed: CanaryAlert) {
+        self.make(|lost_before| canary_parts(world, failed, lost_before));
+    }
+
+    fn make(&mut self, parts: impl FnOnce(u64) -> AlertParts) {
         let lost_before = self.lost - self.lost_told;
         self.lost_told = self.lost;
-        self.hand_over(parts(world, finding, lost_before));
+        self.hand_over(parts(lost_before));
     }
 
     /// Makes an alert about Sentinel itself and queues it.
@@ -209,6 +235,29 @@ impl Alerting {
     }
 }
 
+fn canary_parts(world: &World, notice: CanaryAlert, lost_before: u64) -> AlertParts {
+    let severity = alerts::Severity::Critical;
+    AlertParts {
+        action: Action::Canary,
+        event: fields(&notice.value),
+        message: None,
+        mode: if notice.enforcing { alerts::Mode::Enforce } else { alerts::Mode::Monitor },
+        effect: Effect::Passed,
+        decided_in: DecidedIn::User,
+        hook: notice.found_by.to_owned(),
+        decision: alerts::Decision::Alert,
+        rules: vec![RuleHit::new(notice.id, alerts::Verb::Alert, severity, notice.message)],
+        entry_written: None,
+        exemption: None,
+        geo: notice.geo.map(|fact| geo(world, fact)),
+        list: None,
+        policy_sha256: Some(world.policies.sha256().to_owned()),
+        suppressed: 0,
+        lost_before,
+    }
+}
+
+/// An event as a JSON object.
 fn fields(value: &Value) -> serde_json::Map<String, serde_json::Value> {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::Object(map)) => map,

@@ -3,6 +3,7 @@
 //! Invariant: an unknown key or a value that cannot be right is an error with its place; nothing is guessed.
 
 use std::{
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -23,6 +24,9 @@ pub const DEFAULT_FILE: &str = "/etc/sentinel/sentinel.toml";
 const STATE_DIR: &str = "/var/lib/sentinel";
 /// Where the control socket is.
 pub const RUN_DIR: &str = "/run/sentinel";
+
+/// How often jurisdictions are asked about, when nothing else is said.
+const CANARY_SECONDS: NonZeroU32 = NonZeroU32::new(60).unwrap();
 
 /// What a block decision does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
@@ -161,6 +165,8 @@ impl From<OneOrMany> for Vec<PathBuf> {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 struct GeoSection {
     unknown: Unknown,
+    #[serde(alias = "canary_seconds")]
+    canary_seconds: Option<NonZeroU32>,
     #[serde(deserialize_with = "vote")]
     vote: VoteRule,
     accept: Vec<Accepted>,
@@ -261,6 +267,8 @@ pub struct Config {
     pub unknown: Unknown,
     /// Whether destinations are named from DNS answers.
     pub dns_names: bool,
+    /// How often the kernel's country table is asked about every country.
+    pub canary_period: Duration,
     /// Whether packets are looked at on network devices as well.
     pub forward: bool,
     /// What becomes of sockets and devices that send past every rule on destinations.
@@ -296,6 +304,7 @@ impl Config {
             require: flags.require.or(file.require),
             unknown: file.geo.unknown,
             dns_names: file.egress.dns_names,
+            canary_period: Duration::from_secs(file.geo.canary_seconds.unwrap_or(CANARY_SECONDS).get().into()),
             forward: file.egress.forward.unwrap_or(mode == Mode::Enforce),
             bypass: file.egress.bypass,
             bypass_except: file.egress.bypass_except.unwrap_or_else(usual_exceptions),
@@ -363,11 +372,14 @@ mod tests {
         let config = load(
             "policy = [\"/p\"]\ndata = [\"/d\"]\ngeoip = \"/g\"\nmode = \"enforce\"\nalerts = [\"file:/a\"]\nformat = \
              \"ecs\"\nstate-dir = \"/s\"\nrun-dir = \"/r\"\nscope = \"host\"\nrequire = \"partial\"\n[geo]\nunknown = \"deny\"\n\
-             [egress]\ndns_names = false\n",
+             canary_seconds = 5\n[egress]\ndns_names = false\n",
         )
         .unwrap();
         assert_eq!((config.mode, config.scope, config.unknown), (Mode::Enforce, Scope::Host, Unknown::Deny));
         assert!(!config.dns_names);
+        assert_eq!(config.canary_period, Duration::from_secs(5));
+        assert!(load("[geo]\ncanary_seconds = 0\n").is_err());
+        assert_eq!(load("[geo]\n").unwrap().canary_period, Duration::from_secs(60));
         let config = load("[egress]\n").unwrap();
         assert!(config.dns_names);
         let config = load("").unwrap();

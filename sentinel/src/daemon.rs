@@ -17,7 +17,7 @@ use geoip::Amount;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
-    time::interval,
+    time::{MissedTickBehavior, interval, interval_at},
 };
 
 use crate::{
@@ -32,6 +32,7 @@ use crate::{
         GeoData, News,
         watch::{InForce, Renewed, Watch},
     },
+    jurisdiction::{Jurisdictions, Live},
     kernel::{
         Kernel, Options, cgroup::Cgroups, features, hooks::Attach, offsets::VMLINUX, ring::Rings, signals::HeldBack,
         stats::Stats, verdicts::Verdicts,
@@ -79,6 +80,8 @@ pub struct Daemon {
     pub pipeline: Pipeline,
     /// Connections that were there before their rule.
     pub sockets: Sockets,
+    /// Whether the kernel's country table answers rightly.
+    pub jurisdictions: Jurisdictions,
     /// The last reload that was refused.
     pub refused_reload: Option<String>,
     sweeps: u64,
@@ -231,14 +234,17 @@ impl Daemon {
         let processes = Processes::from_proc(Containers::new(cgroups));
         let pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
         let sockets = Sockets::probe();
-        Ok(Self {
+        let jurisdictions = Jurisdictions::new(clock::boot_now());
+        let refused_reload = None;
+        let mut daemon = Self {
             config,
             kernel,
             proofs,
             stats,
             pipeline,
             sockets,
-            refused_reload: None,
+            jurisdictions,
+            refused_reload,
             sweeps: 0,
             geo: loaded.geo,
             tables,
@@ -247,7 +253,9 @@ impl Daemon {
             flags,
             rings,
             _lock: lock,
-        })
+        };
+        daemon.check_jurisdictions();
+        Ok(daemon)
     }
 
     /// Fails when less is enforced than `--require` says.
@@ -271,6 +279,9 @@ impl Daemon {
     async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<()> {
         let mut sweep = interval(SWEEP);
         let mut remind = interval(REMIND);
+        let period = self.config.canary_period;
+        let mut canaries = interval_at(tokio::time::Instant::now() + period, period);
+        canaries.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut more = true;
         let mut watch = Watch::start(self.in_force())?;
         self.look_at_connections();
@@ -303,6 +314,7 @@ impl Daemon {
                     self.renew(renewed);
                     watch.in_force(self.in_force());
                 }
+                _ = canaries.tick() => self.check_jurisdictions(),
                 found = self.sockets.next() => {
                     let pipeline = &mut self.pipeline;
                     pipeline.connection(&found.event(), sockets::HOOK);
@@ -391,6 +403,26 @@ impl Daemon {
         changed
     }
 
+    /// Asks the kernel's country table about every country; to be called after every change of it.
+    pub fn check_jurisdictions(&mut self) {
+        let (kernel, pipeline) = (&self.kernel, &mut self.pipeline);
+        let name = |rule| pipeline.numbers.rule(rule).map_or_else(|| format!("number {rule}"), |rule| rule.id.clone());
+        let (verdicts, countries) = (&pipeline.verdicts, &pipeline.world.countries);
+        let rules = || Rules::new(verdicts.iter(), verdicts.limits(), countries.clone(), clock::boot_now());
+        let live = Live {
+            rules: &rules,
+            limits: verdicts.limits(),
+            countries,
+            enforce: self.config.mode == Mode::Enforce,
+            name: &name,
+        };
+        let news = self.jurisdictions.round(&live, &mut |subject, addresses| kernel.probe()?.ask(subject, addresses));
+        for failure in &news {
+            tracing::error!("jurisdiction {}", failure.text());
+        }
+        pipeline.wrong_jurisdictions(&news);
+    }
+
     /// Looks, on another thread, for connections that the rules of now refuse.
     fn look_at_connections(&mut self) {
         let (pipeline, kernel) = (&self.pipeline, &self.kernel);
@@ -457,11 +489,11 @@ impl Daemon {
     fn try_reload(&mut self) -> Result<()> {
         let config = Config::load(&self.flags)?;
         let fixed = |c: &Config| {
-            let switches = (c.mode, c.dns_names, c.forward);
+            let switches = (c.mode, c.dns_names, c.forward, c.canary_period);
             (switches, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone())
         };
         if fixed(&config) != fixed(&self.config) {
-            bail!("mode, scope, directories, sinks, dns_names and forward change only by a restart");
+            bail!("mode, scope, directories, sinks, dns_names, forward and canary_seconds change only by a restart");
         }
         let programmes = embargo::defaults()?;
         let mut loaded = policy::load(&config, Some(&self.geo))?;
@@ -483,6 +515,7 @@ impl Daemon {
         self.pipeline.set_world(world);
         (self.config, self.geo) = (config, loaded.geo);
         self.tables += built;
+        self.check_jurisdictions();
         self.look_at_connections();
         Ok(())
     }

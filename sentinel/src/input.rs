@@ -279,6 +279,25 @@ pub fn network(event: &Network, known: &Known, actor: &Actor, host: &Host) -> In
     Input { value: object.build(), kind }
 }
 
+/// What is no event of the host: Sentinel's own finding about a destination, if it is about one.
+#[must_use]
+pub fn own(destination: Option<IpAddr>, country: Option<&str>, host: &Host) -> Value {
+    let mut object = Object::new();
+    object.set("@timestamp", text(&clock::wall(clock::boot_now()).to_string()));
+    object.set("host", host.value.clone());
+    if let Some(address) = destination {
+        let mut place = Object::new();
+        place.set("ip", text(&address.to_string()));
+        if let Some(country) = country {
+            let mut geo = Object::new();
+            geo.set("country_iso_code", text(country));
+            place.set_object("geo", geo);
+        }
+        object.set_object("destination", place);
+    }
+    object.build()
+}
+
 /// A socket of a family that sends past every hook on destinations: it has no destination yet.
 #[must_use]
 pub fn socket(event: &Network, actor: &Actor, host: &Host) -> Input {

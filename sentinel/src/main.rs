@@ -23,6 +23,7 @@ mod event;
 mod geo;
 mod guard;
 mod input;
+mod jurisdiction;
 #[expect(unsafe_code, reason = "map keys as plain memory, ring descriptors, handles of cgroups")]
 mod kernel;
 mod names;
@@ -34,6 +35,7 @@ mod process;
 mod reach;
 mod report;
 mod sockets;
+mod spellings;
 mod standing;
 mod status;
 mod world;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use alerts::{GeoVote, Severity};
-use geoip::Coverage;
+use geoip::{Coverage, Opinion};
 use rules::{Decision, Evaluator, Kind, Limits, Outcome};
 use sentinel_common::{
     FileId,
@@ -20,10 +20,11 @@ use sentinel_common::{
 };
 
 use crate::{
-    alerting::{Alerting, Finding, GeoFact, Note},
+    alerting::{Alerting, CanaryAlert, Finding, GeoFact, Note},
     entry::{self, Blocked},
     event::{self, Answer, Common, Event, Exec, Network, Open, taskless},
     input::{self, Actor, Host, Input},
+    jurisdiction::Failure,
     kernel::verdicts::Verdicts,
     names::Names,
     notices::Notice,
@@ -33,6 +34,9 @@ use crate::{
 
 /// Threads whose exec is waited for; more are forgotten (their scripts then show the name as given).
 const PENDING: usize = 4096;
+
+/// Id of alerts about jurisdictions that the kernel does not hold.
+const JURISDICTION: &str = "jurisdiction-canary";
 
 /// Events handed over by the kernel, by kind.
 #[derive(Debug, Default)]
@@ -221,6 +225,25 @@ impl Pipeline {
         }
     }
 
+    /// Alerts that the kernel's country table does not say what the policy says; one alert for all that came together.
+    pub fn wrong_jurisdictions(&mut self, failures: &[Failure]) {
+        let Some(first) = failures.first() else { return };
+        let more = match failures.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let geo = first.address.map(|address| fact(&self.world.geo.lookup(address)));
+        let failed = CanaryAlert {
+            id: JURISDICTION,
+            message: format!("Jurisdiction canary: {}{more}", first.text()),
+            value: input::own(first.address, first.country.as_deref(), &self.host),
+            geo,
+            found_by: "probe",
+            enforcing: self.enforcing,
+        };
+        self.alerting.canary(&self.world, failed);
+    }
+
     fn network_input(&mut self, event: &Network, geo: Option<&GeoFact>, parts: &ActorParts) -> Input {
         let domain = self.names.of(event.destination, event.common.time);
         let country = geo.and_then(|fact| fact.country.as_deref());
@@ -236,19 +259,7 @@ impl Pipeline {
         }
         let ip: IpAddr = input::ip(event.destination);
         let found = self.world.geo.lookup(ip);
-        let unknown = matches!(found.coverage, Coverage::Unknown | Coverage::NoIpv4 | Coverage::NoIpv6);
-        let votes = found.votes.iter().map(|vote| GeoVote {
-            database: vote.database_type.clone(),
-            country: vote.lookup.country.map(|country| country.to_string()),
-        });
-        Some(GeoFact {
-            country: found.countries.first().map(ToString::to_string),
-            region: found.regions.first().map(ToString::to_string),
-            prefix: found.prefix.to_string(),
-            unknown,
-            // One database has answered above.
-            votes: if found.votes.len() > 1 { votes.collect() } else { Vec::new() },
-        })
+        Some(fact(&found))
     }
 
     /// Says something about Sentinel itself, as an alert and in the log.
@@ -382,6 +393,22 @@ struct ActorParts {
 impl ActorParts {
     fn actor(&self) -> Actor<'_> {
         Actor { process: &self.process, parent: self.parent.as_ref(), container: self.container.as_deref() }
+    }
+}
+
+/// What databases say of an address, for alerts.
+fn fact(found: &Opinion) -> GeoFact {
+    let votes = found.votes.iter().map(|vote| GeoVote {
+        database: vote.database_type.clone(),
+        country: vote.lookup.country.map(|country| country.to_string()),
+    });
+    GeoFact {
+        country: found.countries.first().map(ToString::to_string),
+        region: found.regions.first().map(ToString::to_string),
+        prefix: found.prefix.to_string(),
+        unknown: matches!(found.coverage, Coverage::Unknown | Coverage::NoIpv4 | Coverage::NoIpv6),
+        // One database has answered above.
+        votes: if found.votes.len() > 1 { votes.collect() } else { Vec::new() },
     }
 }
 

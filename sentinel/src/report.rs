@@ -54,8 +54,8 @@ impl Daemon {
         self.drain();
         let hooks = self.hook_statuses()?;
         let (enforcement, reasons) = conclude(&self.facts(&hooks));
-        let missing = hooks.iter().any(unseen);
-        let reasons = if self.config.mode == Mode::Monitor { with_coverage(reasons, &hooks) } else { reasons };
+        let missing = hooks.iter().any(unseen) || !self.jurisdictions.tally.failing.is_empty();
+        let reasons = if self.config.mode == Mode::Monitor { self.with_coverage(reasons, &hooks) } else { reasons };
         let world = &self.pipeline.world;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -79,6 +79,7 @@ impl Daemon {
             sinks: serde_json::to_value(self.pipeline.alerting.sinks.status())?,
             gaps: Vec::new(),
             sockets: self.sockets.tally.clone(),
+            jurisdictions: self.jurisdictions.tally.clone(),
             entries: self.pipeline.verdicts.iter().count(),
             processes: self.pipeline.processes.len(),
             alerts: self.pipeline.alerting.sent,
@@ -139,7 +140,19 @@ impl Daemon {
             devices_watched: proven("forward"),
             socket_destroy: self.sockets.unavailable.clone(),
             old_geo: self.old_geo(),
+            jurisdictions: self.jurisdictions.reasons(),
         }
+    }
+
+    /// In monitor mode the reasons also say what is not seen, and what enforcing would get wrong.
+    fn with_coverage(&self, mut reasons: Vec<String>, hooks: &[HookStatus]) -> Vec<String> {
+        let missing = hooks.iter().filter(|hook| unseen(hook));
+        reasons.extend(missing.map(|hook| {
+            let why = hook.reason.as_deref().unwrap_or("no canary has proved it");
+            format!("not seen by {}: {why}", hook.name)
+        }));
+        reasons.extend(self.jurisdictions.reasons());
+        reasons
     }
 
     fn rules(&self) -> Vec<RuleStatus> {
@@ -232,16 +245,6 @@ fn database_status(info: &DatabaseInfo) -> DatabaseStatus {
 fn unseen(hook: &HookStatus) -> bool {
     let unneeded = hook.name == OPEN_EXITS || ([INGRESS, FORWARD].contains(&hook.name.as_str()) && !hook.attached);
     !unneeded && !hook.proven
-}
-
-/// In monitor mode the reasons also say what is not seen.
-fn with_coverage(mut reasons: Vec<String>, hooks: &[HookStatus]) -> Vec<String> {
-    let missing = hooks.iter().filter(|hook| unseen(hook));
-    reasons.extend(missing.map(|hook| {
-        let why = hook.reason.as_deref().unwrap_or("no canary has proved it");
-        format!("not seen by {}: {why}", hook.name)
-    }));
-    reasons
 }
 
 /// Reasons for people: hooks that fail for the same reason share a line.
@@ -378,6 +381,21 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
         connections.undecided + connections.no_cgroup,
         connections.failed
     )?;
+    let canaries = &s.jurisdictions;
+    if canaries.listed > 0 {
+        writeln!(
+            out,
+            "countries    {} listed, {} answers of the kernel checked, {} wrong{}",
+            canaries.listed,
+            canaries.checked,
+            canaries.failed,
+            if canaries.no_addresses.is_empty() {
+                String::new()
+            } else {
+                format!(", no address known of {}", canaries.no_addresses.join(", "))
+            }
+        )?;
+    }
     if let Some(refused) = &s.refused_reload {
         writeln!(out, "reload refused: {refused}")?;
     }

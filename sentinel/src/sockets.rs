@@ -26,7 +26,7 @@ use crate::{
 pub mod diag;
 mod look;
 pub mod namespaces;
-mod owners;
+pub mod owners;
 pub mod verdict;
 mod wire;
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::sockets::Tally;
+use crate::{jurisdiction, sockets::Tally};
 
 /// How much is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,6 +181,8 @@ pub struct Status {
     pub gaps: Vec<String>,
     /// Connections that were there before their rule.
     pub sockets: Tally,
+    /// What the kernel's country table answers.
+    pub jurisdictions: jurisdiction::Tally,
     /// Block entries in force.
     pub entries: usize,
     /// Processes in the table.
@@ -221,6 +223,8 @@ pub struct Facts {
     pub socket_destroy: Option<String>,
     /// Country data in use that is too old to be relied on, if a rule is about countries.
     pub old_geo: Option<String>,
+    /// Wrong answers of the kernel's country table.
+    pub jurisdictions: Vec<String>,
 }
 
 /// Draws the conclusion.
@@ -229,7 +233,7 @@ pub fn conclude(facts: &Facts) -> (Enforcement, Vec<String>) {
     if !facts.enforce {
         return (Enforcement::None, vec!["monitor".to_owned()]);
     }
-    let mut reasons = facts.unproven.clone();
+    let mut reasons = [&facts.unproven[..], &facts.jurisdictions].concat();
     if !facts.any_proven {
         return (Enforcement::None, reasons);
     }
@@ -293,6 +297,17 @@ mod tests {
     fn old_country_data_is_a_reason() {
         let facts = Facts { enforce: true, any_proven: true, old_geo: Some("x: 130 days".into()), ..Facts::default() };
         assert_eq!(conclude(&facts), (Enforcement::Partial, vec!["geo_age: x: 130 days".to_owned()]));
+    }
+
+    #[test]
+    fn a_wrong_country_table_is_a_reason() {
+        let facts = Facts {
+            enforce: true,
+            any_proven: true,
+            jurisdictions: vec!["jurisdiction: IR".into()],
+            ..Facts::default()
+        };
+        assert_eq!(conclude(&facts), (Enforcement::Partial, vec!["jurisdiction: IR".to_owned()]));
     }
 
     #[test]

@@ -96,6 +96,7 @@ fn category_and_type(action: Action, event: &Map<String, Value>) -> (&'static st
         Action::Unlink => ("file", "deletion"),
         Action::Mount => ("host", "change"),
         Action::Notice => ("configuration", "info"),
+        Action::Canary => ("host", "info"),
         Action::Connect | Action::Send | Action::Accept | Action::Packet | Action::Socket => ("network", "connection"),
     }
 }

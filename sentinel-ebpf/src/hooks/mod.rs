@@ -9,6 +9,7 @@ mod file;
 mod forward;
 mod net;
 mod packet;
+mod probe;
 mod process;
 
 /// What an LSM hook returns: -EPERM or 0.

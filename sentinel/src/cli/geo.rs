@@ -3,13 +3,11 @@
 mod check;
 mod diff;
 mod embargo;
+mod kernel;
 mod lookup;
 mod verdict;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::Path, process::ExitCode};
 
 use anyhow::{Result, anyhow};
 use geoip::{AsnDatabase, DatabaseInfo, List, PrefixSet};
@@ -24,10 +22,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// Check a file: a database of countries or of AS numbers, an embargo programme (.json) or a list of networks (.list, .txt).
-    Check {
-        /// The file.
-        file: PathBuf,
-    },
+    Check(check::Args),
     /// Show what every database says of addresses, which lists name them, and the verdict they would get.
     Lookup(lookup::Args),
     /// Show what a new database changes, by country; exit code 1 when it would be refused.
@@ -39,7 +34,7 @@ enum Verb {
 /// Runs the inner verb.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     match &args.verb {
-        Verb::Check { file } => check::run(file),
+        Verb::Check(args) => check::run(args),
         Verb::Lookup(args) => lookup::run(args),
         Verb::Diff(args) => diff::run(args),
         Verb::Embargo(args) => embargo::run(args),

@@ -20,6 +20,7 @@ pub mod features;
 mod geo;
 pub mod hooks;
 pub mod offsets;
+pub mod probe;
 pub mod ring;
 pub mod signals;
 pub mod stats;
@@ -73,6 +74,9 @@ pub enum KernelError {
         /// What went wrong.
         reason: String,
     },
+    /// The program that answers questions did not.
+    #[error("the probe program did not answer: {0}")]
+    Probe(String),
 }
 
 /// How to load.
@@ -111,6 +115,8 @@ pub struct Kernel {
     /// What the kernel offers.
     pub features: Features,
     scope: Checked,
+    /// Why the probe cannot be asked, if it cannot.
+    no_probe: Option<String>,
     devices: Devices,
     /// Parsed once, and dropped when all is attached: it is tens of megabytes.
     btf: Option<Btf>,
@@ -145,8 +151,10 @@ impl Kernel {
         };
         let btf = Btf::from_sys_fs()
             .map_err(|error| KernelError::Load { what: "kernel type information".to_owned(), reason: chain(&error) })?;
-        let (ebpf, hooks) = load_what_the_kernel_takes(config, &features, &scope, options, &btf)?;
-        Ok(Self { ebpf, hooks, features, scope, devices: Devices::default(), btf: Some(btf) })
+        let (mut ebpf, hooks) = load_what_the_kernel_takes(config, &features, &scope, options, &btf)?;
+        // Enforcement does not need it, so its want is a reason in the status and no error.
+        let no_probe = probe::load(&mut ebpf).err().map(|error| error.to_string());
+        Ok(Self { ebpf, hooks, features, scope, no_probe, devices: Devices::default(), btf: Some(btf) })
     }
 
     /// Attaches every hook of the plan. On an error nothing stays attached: the caller drops `self`.
@@ -225,6 +233,18 @@ impl Kernel {
     /// [`KernelError::Map`] if they are missing or taken already.
     pub fn verdicts(&mut self) -> Result<verdicts::Verdicts, KernelError> {
         verdicts::Verdicts::new(&mut self.ebpf)
+    }
+
+    /// The program that says what the hooks would answer.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Probe`] if the kernel did not take it.
+    pub fn probe(&self) -> Result<probe::Probe<'_>, KernelError> {
+        match &self.no_probe {
+            Some(reason) => Err(KernelError::Probe(reason.clone())),
+            None => probe::Probe::new(&self.ebpf),
+        }
     }
 
     /// Instructions that the verifier looked at, by program.

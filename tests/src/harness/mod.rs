@@ -22,6 +22,7 @@ pub mod host;
 pub mod init;
 pub mod leftovers;
 pub mod listen;
+pub mod maps;
 pub mod meter;
 pub mod net;
 pub mod objects;

@@ -59,13 +59,13 @@ const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 
 /// `union bpf_attr`, as far as the commands here read it.
 #[repr(C, align(8))]
-struct Attr {
-    words: [u32; 32],
+pub(super) struct Attr {
+    pub(super) words: [u32; 32],
 }
 
-fn bpf(command: libc::c_int, attr: &mut Attr) -> io::Result<libc::c_int> {
-    // SAFETY: `attr` is as large as the size passed and outlives the call; pointers inside it are set by `info` alone,
-    // which keeps what they point to alive. The kernel requires unused bytes to be zero, which `Attr` is made with.
+pub(super) fn bpf(command: libc::c_int, attr: &mut Attr) -> io::Result<libc::c_int> {
+    // SAFETY: `attr` is as large as the size passed and outlives the call; pointers inside it are set by `info`
+    // and `maps` alone, which keep what they point to alive and as large as the kernel reads and writes. The kernel requires unused bytes to be zero, which `Attr` is made with.
     let returned = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attr, size_of::<Attr>()) };
     libc::c_int::try_from(returned).ok().filter(|value| *value >= 0).ok_or_else(io::Error::last_os_error)
 }
@@ -90,7 +90,7 @@ pub fn all() -> Result<BTreeSet<Id>> {
     Ok(found)
 }
 
-fn open((kind, id): Id) -> io::Result<OwnedFd> {
+pub(super) fn open((kind, id): Id) -> io::Result<OwnedFd> {
     let mut attr = Attr { words: [0; 32] };
     attr.words[0] = id;
     let fd = bpf(kind.commands().1, &mut attr)?;
@@ -100,7 +100,7 @@ fn open((kind, id): Id) -> io::Result<OwnedFd> {
 
 /// The kernel's info struct of an object, 256 bytes being more than any field read here needs. `patch` sets fields that
 /// the kernel reads (counts and pointers of arrays to fill).
-fn info(id: Id, patch: impl FnOnce(&mut [u8; 256])) -> io::Result<[u8; 256]> {
+pub(super) fn info(id: Id, patch: impl FnOnce(&mut [u8; 256])) -> io::Result<[u8; 256]> {
     let fd = open(id)?;
     let mut buffer = [0_u8; 256];
     patch(&mut buffer);
@@ -163,7 +163,7 @@ pub fn held_by_others(ours: &BTreeSet<u32>) -> BTreeSet<Id> {
     held.into_keys().chain(maps).collect()
 }
 
-fn ids_in(fdinfo: &str) -> impl Iterator<Item = Id> {
+pub(super) fn ids_in(fdinfo: &str) -> impl Iterator<Item = Id> {
     fdinfo.lines().filter_map(|line| {
         let kind = Kind::ALL.into_iter().find(|kind| line.starts_with(kind.fdinfo_key()))?;
         Some((kind, line.split_whitespace().nth(1)?.parse().ok()?))

@@ -30,6 +30,7 @@ mod events_own;
 mod events_reload;
 mod existing_connections;
 mod geo_files;
+mod jurisdictions;
 mod leftovers;
 mod names;
 mod selftest;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(enforce_standing_reload::all());
     all.extend(enforce_egress::all());
     all.extend(existing_connections::all());
+    all.extend(jurisdictions::all());
     all.extend(egress_calls::all());
     all.extend(egress_sockets::all());
     all.extend(egress_rewrite::all());

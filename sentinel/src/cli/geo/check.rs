@@ -1,14 +1,44 @@
 //! `sentinel geo check`: whether a file can be used, and what it is.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use geoip::{AsnDatabase, Database, DatabaseInfo, Freshness, GeoError, List, Place, Region, embargo};
 
-use super::{built, joined, now, today};
+use super::{built, joined, kernel, now, today};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The file; without it the embedded country database.
+    file: Option<PathBuf>,
+    /// Also fill the kernel's country table from the database and ask it about every prefix boundary and a million random
+    /// addresses. Needs root; attaches nothing.
+    #[arg(long)]
+    kernel: bool,
+}
+
+/// Describes the file, and with `--kernel` compares.
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.file {
+        None => countries(&Database::embedded()?)?,
+        Some(file) => describe(file)?,
+    }
+    if !args.kernel {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let database = match &args.file {
+        None => Database::embedded()?,
+        Some(file) => Database::open(file)
+            .with_context(|| format!("--kernel is for databases of countries, and {} is none", file.display()))?,
+    };
+    Ok(if kernel::check(&std::sync::Arc::new(database))? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
 
 /// Opens the file by what it is and describes it.
-pub(super) fn run(file: &Path) -> Result<ExitCode> {
+fn describe(file: &Path) -> Result<()> {
     let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
     match ending.as_str() {
         "json" => programme(&embargo::Programme::open(file)?),
@@ -20,7 +50,7 @@ pub(super) fn run(file: &Path) -> Result<ExitCode> {
             Err(error) => return Err(error.into()),
         },
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn countries(database: &Database) -> Result<()> {
