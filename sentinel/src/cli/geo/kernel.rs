@@ -188,8 +188,9 @@ impl<'a> Survey<'a> {
         let rule = found.country.map_or(0, number_of);
         let facts = self.facts.get(answer.class as usize);
         let class_fits = facts.is_some_and(|facts| {
-            let (saying, special) = (facts.sayings.first(), found.coverage == Coverage::Special);
-            facts.special == special && saying.is_some_and(|s| (s.country, s.region) == (found.country, found.region))
+            let special = found.coverage == Coverage::Special;
+            let said = facts.sayings.first().map_or((None, None), |saying| (saying.country, saying.region));
+            facts.special == special && said == (found.country, found.region)
         });
         if (answer.rule, answer.refuses) == (rule, u8::from(rule != 0)) && class_fits {
             return;
