@@ -82,6 +82,7 @@ impl Daemon {
             jurisdictions: self.jurisdictions.tally.clone(),
             entries: self.pipeline.verdicts.iter().count(),
             processes: self.pipeline.processes.len(),
+            devices: self.kernel.devices(),
             alerts: self.pipeline.alerting.sent,
             rule_errors: self.pipeline.counts.rule_errors,
             refused_reload: self.refused_reload.clone(),
@@ -370,7 +371,11 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
         let (seen, delivered, suppressed) = (number("seen"), number("delivered"), number("suppressed"));
         writeln!(out, "{kind:<22} {seen:>12} {delivered:>12} {suppressed:>12} {lost:>8}")?;
     }
-    writeln!(out, "alerts       {}   block entries {}   processes {}", s.alerts, s.entries, s.processes)?;
+    writeln!(
+        out,
+        "alerts       {}   block entries {}   processes {}   devices watched {}",
+        s.alerts, s.entries, s.processes, s.devices
+    )?;
     let connections = &s.sockets;
     writeln!(
         out,

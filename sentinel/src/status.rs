@@ -187,6 +187,9 @@ pub struct Status {
     pub entries: usize,
     /// Processes in the table.
     pub processes: usize,
+    /// Network devices that are watched.
+    #[serde(default)]
+    pub devices: usize,
     /// Alerts made.
     pub alerts: u64,
     /// Rules that failed on an event.
