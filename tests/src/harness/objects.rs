@@ -56,6 +56,7 @@ impl Kind {
 pub type Id = (Kind, u32);
 
 const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+const ENABLE_STATS: libc::c_int = 32;
 
 /// `union bpf_attr`, as far as the commands here read it.
 #[repr(C, align(8))]
@@ -112,6 +113,36 @@ pub(super) fn info(id: Id, patch: impl FnOnce(&mut [u8; 256])) -> io::Result<[u8
     attr.words[3] = (address >> 32) as u32;
     bpf(OBJ_GET_INFO_BY_FD, &mut attr)?;
     Ok(buffer)
+}
+
+/// Counts runs and time of all programs while it is held (since 5.8).
+#[derive(Debug)]
+pub struct RunStats {
+    _enabled: OwnedFd,
+}
+
+impl RunStats {
+    /// Begins.
+    pub fn enable() -> io::Result<Self> {
+        // The one kind of statistics there is has the number 0.
+        let fd = bpf(ENABLE_STATS, &mut Attr { words: [0; 32] })?;
+        // SAFETY: the kernel just returned this descriptor; nothing else owns it.
+        Ok(Self { _enabled: unsafe { OwnedFd::from_raw_fd(fd) } })
+    }
+
+    /// Nanoseconds and runs so far of the newest program of this name.
+    pub fn of(&self, name: &str) -> Result<(u64, u64)> {
+        let programs = all()?.into_iter().filter(|(kind, _)| *kind == Kind::Program);
+        let mut infos = programs.filter_map(|id| info(id, |_| ()).ok()).filter(|info| name_of(&info[64..80]) == name);
+        let info = infos.next_back().with_context(|| format!("no program is named {name}"))?;
+        let number = |at: usize| info[at..at + 8].try_into().map(u64::from_ne_bytes);
+        Ok((number(192)?, number(200)?))
+    }
+}
+
+fn name_of(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
 /// `map 12 BLOCKLIST`, for messages.
