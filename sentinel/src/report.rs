@@ -138,7 +138,7 @@ impl Daemon {
             scoped: self.kernel.scoped(),
             bypass_allowed: self.config.bypass == Bypass::Allow,
             bypass_closed: proven("socket_create") && proven("file_open"),
-            devices_watched: proven("forward"),
+            devices_unwatched: hooks.iter().find(|hook| hook.name == FORWARD && !hook.proven).map(unwatched),
             socket_destroy: self.sockets.unavailable.clone(),
             old_geo: self.old_geo(),
             jurisdictions: self.jurisdictions.reasons(),
@@ -239,6 +239,11 @@ fn database_status(info: &DatabaseInfo) -> DatabaseStatus {
         sha256: info.sha256.clone(),
         source: info.source.to_string(),
     }
+}
+
+/// Why network devices are not watched.
+fn unwatched(hook: &HookStatus) -> String {
+    hook.reason.clone().unwrap_or_else(|| "no canary has proved it".to_owned())
 }
 
 /// Whether something is not seen because this hook does not work. Those that stand in for another hook, or are switched

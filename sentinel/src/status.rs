@@ -220,8 +220,8 @@ pub struct Facts {
     pub bypass_allowed: bool,
     /// Whether the hooks that refuse these are proved.
     pub bypass_closed: bool,
-    /// Whether packets are looked at on network devices.
-    pub devices_watched: bool,
+    /// Why packets are not looked at on network devices, if they are not.
+    pub devices_unwatched: Option<String>,
     /// Why sockets cannot be destroyed, if they cannot.
     pub socket_destroy: Option<String>,
     /// Country data in use that is too old to be relied on, if a rule is about countries.
@@ -251,8 +251,8 @@ pub fn conclude(facts: &Facts) -> (Enforcement, Vec<String>) {
                 "af_packet: packet sockets, AF_XDP and tun devices cannot be refused without LSM hooks".to_owned(),
             );
         }
-        if !facts.devices_watched {
-            reasons.push("forwarding: what this host forwards, and the inside of its tunnels, pass no hook".to_owned());
+        if let Some(why) = &facts.devices_unwatched {
+            reasons.push(format!("forwarding: what this host forwards, and its tunnels, are not looked at: {why}"));
         }
         if let Some(why) = &facts.socket_destroy {
             reasons

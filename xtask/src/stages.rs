@@ -45,8 +45,8 @@ impl Stage {
     }
 }
 
-/// All stages in order.
-fn stages(project: &Project) -> Result<Vec<Stage>> {
+/// All stages in order; the last one is for all kernels, unless `only` names that of one.
+fn stages(project: &Project, only: Option<&str>) -> Result<Vec<Stage>> {
     let mut stages = vec![
         Stage::new("setup", "what building and testing need", |project| {
             setup::run(project, &[Part::Build, Part::Lint, Part::Vm])
@@ -58,19 +58,18 @@ fn stages(project: &Project) -> Result<Vec<Stage>> {
         Stage::new("build", "sentinel and sentinel-tests, release", build),
         Stage::tests("host", "scenarios on this machine, fenced in", host_tests),
     ];
-    for kernel in vm::kernel_names(project)? {
-        let mut options = vm::Options::of(&kernel, &["sentinel-tests", "vm"]);
-        options.timeout = 2700;
-        stages.push(Stage::tests(&format!("vm-{kernel}"), "scenarios in a VM", move |project| {
-            vm_tests(project, &options)
-        }));
-    }
+    let names = vm::kernel_names(project)?;
+    let asked = only.and_then(|only| only.strip_prefix("vm-"));
+    let one = names.iter().find(|name| Some(name.as_str()) == asked).cloned();
+    let (name, kernels) = one.map_or_else(|| ("vm".to_owned(), names), |name| (format!("vm-{name}"), vec![name]));
+    let what = "scenarios in VMs, one for each kernel, side by side";
+    stages.push(Stage::tests(&name, what, move |project| vm_tests(project, &kernels)));
     Ok(stages)
 }
 
 /// Runs every stage, or the one named `only` after those that it needs.
 pub(crate) fn run(project: &Project, only: Option<&str>) -> Result<ExitCode> {
-    let stages = stages(project)?;
+    let stages = stages(project, only)?;
     let chosen = choose(&stages, only)?;
     let mut total = Count::default();
     let mut times = Vec::new();
@@ -113,7 +112,7 @@ fn choose<'a>(stages: &'a [Stage], only: Option<&str>) -> Result<Vec<&'a Stage>>
         let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
         bail!("no stage is named `{only}`; there are: {}", names.join(", "));
     }
-    let runs_release = only == "host" || only.starts_with("vm-");
+    let runs_release = only == "host" || only.starts_with("vm");
     let wanted = |name: &str| name == only || name == "setup" || (name == "build" && runs_release);
     Ok(stages.iter().filter(|stage| wanted(&stage.name)).collect())
 }
@@ -158,10 +157,34 @@ fn host_tests(project: &Project) -> Result<Count> {
     counted(as_root(project, tests, "running the host scenarios")?.arg("host"), scenario_count)
 }
 
-fn vm_tests(project: &Project, options: &vm::Options) -> Result<Count> {
+/// Seconds that the scenarios may take in a VM.
+const VM_LIMIT: u64 = 3600;
+
+/// A VM waits more than it computes, so those of all kernels run at the same time.
+fn vm_tests(project: &Project, kernels: &[String]) -> Result<Count> {
+    kernels.iter().try_for_each(|kernel| vm::fetch(project, kernel))?;
+    let results: Vec<Result<Count>> = std::thread::scope(|scope| {
+        let runs: Vec<_> = kernels.iter().map(|kernel| scope.spawn(move || vm_test(project, kernel))).collect();
+        let ended = |run: std::thread::ScopedJoinHandle<'_, Result<Count>>| {
+            run.join().unwrap_or_else(|_| bail!("the thread of a VM panicked"))
+        };
+        runs.into_iter().map(ended).collect()
+    });
+    let mut total = Count::default();
+    for (kernel, result) in kernels.iter().zip(results) {
+        let count = result.with_context(|| format!("kernel {kernel}"))?;
+        ensure!(count.passed + count.failed > 0, "not one test ran on kernel {kernel}");
+        add(&mut total, Some(count));
+    }
+    Ok(total)
+}
+
+fn vm_test(project: &Project, kernel: &str) -> Result<Count> {
+    let mut options = vm::Options::of(kernel, &["sentinel-tests", "vm"]);
+    options.timeout = VM_LIMIT;
     let mut count = Count::default();
-    let code = vm::stream(project, options, &mut |line| {
-        println!("{line}");
+    let code = vm::stream(project, &options, &mut |line| {
+        println!("{kernel}| {line}");
         add(&mut count, scenario_count(line));
     })?;
     ensure!(code == 0 || count.failed > 0, "the scenarios in the VM ended with status {code} and no failed test");

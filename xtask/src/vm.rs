@@ -70,11 +70,16 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
 }
 
+/// Fetches a kernel, so that runs side by side find it there.
+pub(crate) fn fetch(project: &Project, name: &str) -> Result<()> {
+    fetch::kernel(project, &kernel(project, name)?).map(drop)
+}
+
 /// Runs the command in the VM, handing over its output line by line; gives its exit status.
 pub(crate) fn stream(project: &Project, options: &Options, line: &mut dyn FnMut(&str)) -> Result<i32> {
     let kernel = kernel(project, &options.kernel)?;
     let kernel = fetch::kernel(project, &kernel)?;
-    let scratch = Scratch::create(project, options.keep)?;
+    let scratch = Scratch::create(project, &options.kernel, options.keep)?;
     let default = ["sentinel-tests".to_owned(), "vm".to_owned()];
     let command = if options.command.is_empty() { &default[..] } else { &options.command };
     image::write(project, &kernel, command, &options.add, &scratch.path("initrd"))?;
@@ -136,18 +141,19 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn create(project: &Project, keep: bool) -> Result<Self> {
+    fn create(project: &Project, kernel: &str, keep: bool) -> Result<Self> {
         let runs = project.cache()?.join("run");
         fs::create_dir_all(&runs).with_context(|| format!("making {}", runs.display()))?;
         // Runs that were killed could not tidy up.
         for entry in fs::read_dir(&runs)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let dead = name.parse::<u32>().is_ok_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists());
+            let pid = name.split('-').next().unwrap_or_default();
+            let dead = pid.parse::<u32>().is_ok_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists());
             if dead && !entry.path().join("keep").exists() {
                 fs::remove_dir_all(entry.path()).with_context(|| format!("removing {}", entry.path().display()))?;
             }
         }
-        let dir = runs.join(std::process::id().to_string());
+        let dir = runs.join(format!("{}-{kernel}", std::process::id()));
         if dir.exists() {
             fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
         }

@@ -214,6 +214,13 @@ fn require_degraded(ctx: &Ctx) -> Result<()> {
     Ok(())
 }
 
+/// Programs on network devices: since 6.6.
+fn has_tcx() -> Result<bool> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let mut numbers = release.split('.').map_while(|part| part.parse::<u32>().ok());
+    Ok((numbers.next(), numbers.next()) >= (Some(6), Some(6)))
+}
+
 /// Where every hook is there, `full` is reached, unless the policy asks for what cannot be had.
 fn require_whole(ctx: &Ctx) -> Result<()> {
     let only_reads =
@@ -225,8 +232,19 @@ fn require_whole(ctx: &Ctx) -> Result<()> {
     let changes = ctx.policy("changes", "package sentinel.files\n\nblock_paths contains \"/etc/shadow\"\n")?;
     let changes = ctx.sentinel().policy(&changes).enforce_whole_host().args(["--require", "full"]);
     refused(ctx, changes, 1, &["--require", "partial", "file_changes", "exec_by_loader"])?;
-    let egress = ctx.sentinel().policy(&ctx.policy("good", GOOD)?).enforce_whole_host().args(["--require", "full"]);
-    refused(ctx, egress, 1, &["--require", "partial", "af_packet"])?;
+    let good = ctx.policy("good", GOOD)?;
+    let egress = || ctx.sentinel().policy(&good).enforce_whole_host().args(["--require", "full"]);
+    let config = ctx.write("sentinel.toml", "[egress]\nbypass = \"allow\"\n")?;
+    let open = egress().arg("--config").arg(config.as_os_str());
+    refused(ctx, open, 1, &["--require", "partial", "af_packet"])?;
+    if has_tcx()? {
+        let full = egress().start()?;
+        ensure!(full.status_code()? == 0, "not full: {}", full.status_json()?);
+        let ended = full.stop()?;
+        ensure!(ended.code == Some(0), "{ended:?}");
+    } else {
+        refused(ctx, egress(), 1, &["--require", "partial", "forwarding", "tcx"])?;
+    }
     let monitor = ctx.sentinel().policy(&files).args(["--require", "full"]);
     refused(ctx, monitor, 1, &["--require", "none", "monitor"])
 }
