@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
 
-use super::events::text;
+use super::{enforce_lab::has_tcx, events::text};
 use crate::harness::{
     cgroup,
     leftovers::Snapshot,
@@ -214,13 +214,6 @@ fn require_degraded(ctx: &Ctx) -> Result<()> {
     Ok(())
 }
 
-/// Programs on network devices: since 6.6.
-fn has_tcx() -> Result<bool> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let mut numbers = release.split('.').map_while(|part| part.parse::<u32>().ok());
-    Ok((numbers.next(), numbers.next()) >= (Some(6), Some(6)))
-}
-
 /// Where every hook is there, `full` is reached, unless the policy asks for what cannot be had.
 fn require_whole(ctx: &Ctx) -> Result<()> {
     let only_reads =
@@ -237,7 +230,7 @@ fn require_whole(ctx: &Ctx) -> Result<()> {
     let config = ctx.write("sentinel.toml", "[egress]\nbypass = \"allow\"\n")?;
     let open = egress().arg("--config").arg(config.as_os_str());
     refused(ctx, open, 1, &["--require", "partial", "af_packet"])?;
-    if has_tcx()? {
+    if has_tcx() {
         let full = egress().start()?;
         ensure!(full.status_code()? == 0, "not full: {}", full.status_json()?);
         let ended = full.stop()?;

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use anyhow::{Context, Result, ensure};
 
 use super::{
+    egress_bypass,
     egress_lab::{self, Field, PROOF, QUIET, RULES, Side, alerted_for},
-    egress_pending,
     enforce_lab::stop,
 };
 use crate::harness::{
@@ -90,7 +90,7 @@ fn replies(ctx: &Ctx) -> Result<()> {
         let address = asker(Side::Forbidden, number + 21, v6);
         let came = ask(ctx, &field, question, address, 3)?;
         // The kernel's RST in IPv6 belongs to no socket at all: only a program on the device sees it.
-        let past_cgroups = question.name == "RST" && v6 && !egress_pending::ENFORCED;
+        let past_cgroups = question.name == "RST" && v6 && !egress_bypass::on_devices(ctx);
         let leaves = (scoped && !question.by_listener) || past_cgroups;
         ensure!((came > 0) == leaves, "{}, IPv6 {v6}: {came} answers", question.name);
         if !leaves {

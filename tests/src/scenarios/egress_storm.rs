@@ -14,10 +14,10 @@ use std::{
 use anyhow::{Context, Result, anyhow, ensure};
 
 use super::{
+    egress_bypass::{PACKET, SCTP, enforced},
     egress_calls::{CARRIED, FAST_OPEN, IO_URING, MAPPED, MPTCP, RAW, UDP, UNSPEC},
+    egress_devices::{TUN, forward},
     egress_lab::{Field, PROOF, QUIET, Side, Way},
-    egress_pending::{PACKET, SCTP, enforced},
-    egress_pending_paths::{TUN, forward},
     enforce_lab::{PATIENCE, stop},
 };
 use crate::harness::{

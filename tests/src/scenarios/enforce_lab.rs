@@ -38,6 +38,13 @@ pub(super) enum Shown {
     Exempt(&'static str),
 }
 
+/// Whether this kernel takes programs on network devices: since 6.6.
+pub(super) fn has_tcx() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split('.').map_while(|part| part.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(6))
+}
+
 /// A string inside an alert; empty if it is not there.
 pub(super) fn text<'a>(alert: &'a Value, pointer: &str) -> &'a str {
     alert.pointer(pointer).and_then(Value::as_str).unwrap_or_default()

@@ -1,41 +1,42 @@
 //! Techniques that leave past the sockets of the Internet families: packet sockets, AF_XDP, tun, forwarding, tunnels, SCTP, and
 //! families that carry IP under another name.
 //!
-//! These wait for kernel programs: `socket_create` and the tun device in the LSM ring, tc programs on egress devices
-//! (`[egress] forward`). Until those are there the controls run alone, see `ENFORCED`. Invariant: what is not refused yet is shown to
-//! be said in the status.
+//! Refused by `socket_create` and `file_open` where there are LSM programs, and on devices where there is tcx. Elsewhere the
+//! controls run alone. Invariant: what is not refused is shown to be said in the status.
 
 use anyhow::{Context, Result, ensure};
 
 use super::{
+    egress_devices,
     egress_lab::{Field, PROOF, RULES, Side, Way, one, some},
-    egress_pending_paths,
-    enforce_lab::{EPERM, PATIENCE, is_blocked, stop},
+    enforce_lab::{EPERM, PATIENCE, has_tcx, is_blocked, stop},
 };
 use crate::harness::{
     scenario::{Ctx, Place, Scenario, World},
     sentinel::Sentinel,
 };
 
-/// The one line to change when the kernel programs are there: with `false` only the controls run.
-pub(super) const ENFORCED: bool = true;
-
 /// The scenarios of this file. Whole host, so that they run in the VM; the controls run everywhere.
 pub(super) fn all() -> Vec<Scenario> {
     let scenario = |name, run| Scenario { name, world: World::Both, run };
     vec![
         scenario("egress-n9-packet-sockets", |ctx| refused_by_type(ctx, &PACKET)),
-        scenario("egress-n9-tun", egress_pending_paths::tun),
-        scenario("egress-n9-forwarding", egress_pending_paths::forwarding),
-        scenario("egress-n9-tunnels", egress_pending_paths::tunnels),
+        scenario("egress-n9-tun", egress_devices::tun),
+        scenario("egress-n9-forwarding", egress_devices::forwarding),
+        scenario("egress-n9-tunnels", egress_devices::tunnels),
         scenario("egress-n10-sctp", sctp),
         scenario("egress-n13-other-families", families),
     ]
 }
 
-/// Whether this run can show refusals: the programs are there, and the LSM hooks with them.
+/// Whether this run can show refusals of sockets: it has the LSM hooks.
 pub(super) fn enforced(ctx: &Ctx) -> bool {
-    ENFORCED && ctx.place == Place::Vm
+    ctx.place == Place::Vm
+}
+
+/// Whether this run can show refusals on devices: whole host, and a kernel with tcx.
+pub(super) fn on_devices(ctx: &Ctx) -> bool {
+    ctx.place == Place::Vm && has_tcx()
 }
 
 pub(super) const PACKET: [Way; 10] = [
