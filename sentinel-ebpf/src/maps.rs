@@ -138,6 +138,10 @@ pub(crate) struct Note {
     pub(crate) passed_protocol: u16,
     /// Always zero.
     pub(crate) pad: u32,
+    /// 1 while one CPU writes what the packet hook found.
+    pub(crate) busy: u64,
+    /// How often that was written.
+    pub(crate) turn: u64,
 }
 
 /// Notes on sockets.

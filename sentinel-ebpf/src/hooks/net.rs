@@ -215,6 +215,8 @@ fn remember(ctx: &SockAddrContext, event: &Network, entry: &Entry, epoch: u64) {
                 passed_port: 0,
                 passed_protocol: 0,
                 pad: 0,
+                busy: 0,
+                turn: (*note).turn.wrapping_add(1),
             };
         }
     }

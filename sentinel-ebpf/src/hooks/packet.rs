@@ -4,6 +4,8 @@
 //! only packets that met a verdict. A flow that no entry is about is remembered on its socket, by destination and state,
 //! so that its next packet costs one look-up; any change of a verdict map makes that memory void.
 
+use core::ptr::{read_volatile as read, write_volatile as write};
+
 use aya_ebpf::{
     bindings::__sk_buff,
     helpers::generated::{bpf_get_socket_uid, bpf_sk_fullsock, bpf_sk_storage_get},
@@ -18,7 +20,7 @@ use sentinel_common::{
 
 use super::{CGROUP_PASS, CGROUP_REFUSE};
 use crate::{
-    emit,
+    atomic, emit,
     maps::{Note, SOCKETS},
     packet,
     socket::{self, Destination},
@@ -52,12 +54,20 @@ pub(super) fn passed_before(note: *const Note, to: &Destination, state: &State) 
     if note.is_null() {
         return false;
     }
-    // SAFETY: not null, so a value that belongs to the socket that the packet holds.
-    let note = unsafe { &*note };
-    note.passed_epoch == state.epoch
-        && note.passed == to.address
-        && note.passed_port == to.port
-        && note.passed_protocol == to.protocol
+    // Another CPU may be writing for a packet of the same socket: half of one address and half of another is none.
+    // SAFETY: not null, so a value that belongs to the socket that the packet holds; volatile keeps the order.
+    unsafe {
+        let turn = read(&raw const (*note).turn);
+        if read(&raw const (*note).busy) != 0 {
+            return false;
+        }
+        let same = read(&raw const (*note).passed_epoch) == state.epoch
+            && read(&raw const (*note).passed.high) == to.address.high
+            && read(&raw const (*note).passed.low) == to.address.low
+            && read(&raw const (*note).passed_port) == to.port
+            && read(&raw const (*note).passed_protocol) == to.protocol;
+        same && read(&raw const (*note).busy) == 0 && read(&raw const (*note).turn) == turn
+    }
 }
 
 /// The verdict by the tables; reports it.
@@ -89,14 +99,21 @@ fn decide(skb: *mut __sk_buff, note: *mut Note, to: &Destination, state: &State)
 /// exemption can expire.
 #[inline(always)]
 fn remember(note: *mut Note, to: &Destination, state: &State) {
-    // SAFETY: as in `passed_before`.
-    if let Some(note) = unsafe { note.as_mut() } {
-        // Void while it is being changed: another CPU may send through the same socket.
-        note.passed_epoch = 0;
-        note.passed = to.address;
-        note.passed_port = to.port;
-        note.passed_protocol = to.protocol;
-        note.passed_epoch = state.epoch;
+    if note.is_null() {
+        return;
+    }
+    // SAFETY: as in `passed_before`. One CPU writes at a time; the others do without.
+    unsafe {
+        if atomic::exchange(&raw mut (*note).busy, 1) != 0 {
+            return;
+        }
+        write(&raw mut (*note).turn, (*note).turn.wrapping_add(1));
+        write(&raw mut (*note).passed.high, to.address.high);
+        write(&raw mut (*note).passed.low, to.address.low);
+        write(&raw mut (*note).passed_port, to.port);
+        write(&raw mut (*note).passed_protocol, to.protocol);
+        write(&raw mut (*note).passed_epoch, state.epoch);
+        atomic::exchange(&raw mut (*note).busy, 0);
     }
 }
 
