@@ -120,10 +120,12 @@ pub(crate) struct Note {
     pub(crate) tgid: u32,
     /// Its effective user id.
     pub(crate) uid: u32,
-    /// Rule already reported for this socket.
+    /// Rule reported last for this socket.
     pub(crate) reported: u32,
     /// Generation of that report.
     pub(crate) reported_generation: u32,
+    /// Destination of that report, normalised.
+    pub(crate) reported_to: Address,
     /// Destination that connect or send was asked for, and let pass under `asked_epoch`; normalised.
     pub(crate) asked: Address,
     /// State under which it passed; 0: none did.

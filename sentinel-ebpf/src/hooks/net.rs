@@ -208,6 +208,7 @@ fn remember(ctx: &SockAddrContext, event: &Network, entry: &Entry, epoch: u64) {
                 uid: task.uid,
                 reported: entry.rule,
                 reported_generation: entry.generation,
+                reported_to: event.destination,
                 asked: event.destination,
                 asked_epoch: if verdict::refuses(entry) { 0 } else { epoch },
                 passed: Address::default(),

@@ -117,7 +117,7 @@ fn remember(note: *mut Note, to: &Destination, state: &State) {
     }
 }
 
-/// Reports a verdict once for each socket and rule.
+/// Reports a verdict, unless it is the one reported last for this socket, about the same destination.
 #[inline(always)]
 fn report(note: *mut Note, entry: &Entry, event: &mut Network, state: &State) {
     // SAFETY: as in `passed_before`.
@@ -125,9 +125,12 @@ fn report(note: *mut Note, entry: &Entry, event: &mut Network, state: &State) {
         emit::send_fixed(kind::PACKET, entry.rule, event);
         return;
     };
-    let first = note.reported != entry.rule || note.reported_generation != entry.generation;
+    let first = note.reported != entry.rule
+        || note.reported_generation != entry.generation
+        || note.reported_to != event.destination;
     note.reported = entry.rule;
     note.reported_generation = entry.generation;
+    note.reported_to = event.destination;
     if !first {
         emit::suppressed(kind::PACKET);
         return;
