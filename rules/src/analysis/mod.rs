@@ -4,10 +4,12 @@
 //! the fields it reads. Works on regorus's syntax tree, before compilation. What the kernel could decide alone
 //! will be found here as well.
 
+pub(crate) mod conditions;
 pub(crate) mod corpus;
 pub(crate) mod graph;
 pub(crate) mod kinds;
 pub(crate) mod names;
+pub(crate) mod reads;
 pub(crate) mod walk;
 
 use std::collections::BTreeSet;

@@ -18,6 +18,7 @@ mod literals;
 mod memo;
 mod metadata;
 pub(crate) mod parse;
+mod plans;
 mod shipped;
 mod standing;
 mod undefined;
@@ -37,6 +38,7 @@ use metadata::Annotations;
 use parse::Text;
 
 pub(crate) use groups::Group;
+pub(crate) use plans::Plan;
 pub(crate) use shipped::{shipped_policies, shipped_tests};
 
 /// Stack of the thread that loads; reserved, not used, unless a policy is deep.
@@ -60,6 +62,8 @@ pub(crate) struct Code {
     pub(crate) entries: Vec<Entry>,
     /// Programs for many rules at once; a rule may be in several, for different kinds.
     pub(crate) groups: Vec<Group>,
+    /// For each rule, when it need not be run.
+    pub(crate) plans: Vec<Plan>,
     pub(crate) engines: Vec<regorus::Engine>,
     pub(crate) data: Value,
 }
@@ -174,7 +178,8 @@ fn build(mut texts: Vec<Text>, data_texts: Vec<Text>, mut findings: Findings) ->
     let entries: Vec<Entry> = entries.into_iter().flatten().collect();
     let compiled = |rule: usize| entries.get(rule).is_some_and(|entry| entry.program.is_some());
     let groups = groups::build(&checked.corpus, packages.values(), &rules, compiled, &data);
-    let code = Code { entries, groups, engines, data };
+    let plans = plans::build(&checked.corpus, &found, &data);
+    let code = Code { entries, groups, plans, engines, data };
     let packages = packages.into_keys().collect();
     Ok(Policies { rules, standing, notices, sha256, files, packages, code })
 }
