@@ -264,9 +264,13 @@ impl<'f, 'v> Look<'f, 'v> {
                     other => Got::Other(other),
                 },
                 Source::Apply(op, inner) => match self.term(*inner) {
-                    Got::Text(text) => Got::Text(apply(op, text)),
-                    // As in Rego, undefined: these functions take texts.
-                    Got::Other(_) => Got::Other(&Value::Undefined),
+                    Got::Text(text) => apply(op, text).map_or(Got::Other(&Value::Undefined), Got::Text),
+                    Got::Other(value) => match op {
+                        Op::Join(separator) => join(value, separator),
+                        // As in Rego, undefined: these functions take texts.
+                        Op::Lower | Op::Upper | Op::TrimPrefix(_) | Op::TrimSuffix(_) | Op::Last(_) => None,
+                    }
+                    .map_or(Got::Other(&Value::Undefined), |text| Got::Text(Cow::Owned(text))),
                 },
             };
             self.texts[slot] = Some(got);
@@ -294,32 +298,37 @@ impl<'f, 'v> Look<'f, 'v> {
     }
 }
 
-/// The text that a function gives: a part of the old one where that is possible.
-fn apply<'v>(op: &Op, text: &Cow<'v, str>) -> Cow<'v, str> {
-    let part = |part: fn(&'v str, &str) -> &'v str, by: &str| match text {
-        Cow::Borrowed(text) => Cow::Borrowed(part(text, by)),
-        // The part of an owned text cannot be borrowed from here.
-        Cow::Owned(text) => Cow::Owned(owned_part(op, text)),
-    };
-    match op {
+/// The text that a function of a text gives: a part of the old one where that is possible.
+fn apply<'v>(op: &Op, text: &Cow<'v, str>) -> Option<Cow<'v, str>> {
+    Some(match op {
         Op::Lower if text.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) => text.clone(),
         Op::Upper if text.bytes().all(|b| b.is_ascii() && !b.is_ascii_lowercase()) => text.clone(),
         Op::Lower => Cow::Owned(text.to_lowercase()),
         Op::Upper => Cow::Owned(text.to_uppercase()),
-        Op::TrimPrefix(prefix) => part(without_prefix, prefix),
-        Op::TrimSuffix(suffix) => part(without_suffix, suffix),
-        Op::Last(separator) => part(last, separator),
+        Op::TrimPrefix(prefix) => part(text, prefix, without_prefix),
+        Op::TrimSuffix(suffix) => part(text, suffix, without_suffix),
+        Op::Last(separator) => part(text, separator, last),
+        Op::Join(_) => return None,
+    })
+}
+
+/// A part of a text: borrowed from the event if that is.
+fn part<'v>(text: &Cow<'v, str>, by: &str, part: for<'t> fn(&'t str, &str) -> &'t str) -> Cow<'v, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(part(text, by)),
+        Cow::Owned(text) => Cow::Owned(part(text, by).to_owned()),
     }
 }
 
-fn owned_part(op: &Op, text: &str) -> String {
-    match op {
-        Op::TrimPrefix(prefix) => without_prefix(text, prefix),
-        Op::TrimSuffix(suffix) => without_suffix(text, suffix),
-        Op::Last(separator) => last(text, separator),
-        Op::Lower | Op::Upper => text,
-    }
-    .to_owned()
+/// The texts of a collection in one, or nothing if one is no text.
+fn join(value: &Value, separator: &str) -> Option<String> {
+    let texts: Vec<&Value> = match value {
+        Value::Array(array) => array.iter().collect(),
+        Value::Set(set) => set.iter_sorted().collect(),
+        _ => return None,
+    };
+    let texts: Option<Vec<&str>> = texts.into_iter().map(|text| text.as_string().ok().map(AsRef::as_ref)).collect();
+    texts.map(|texts| texts.join(separator))
 }
 
 fn without_prefix<'t>(text: &'t str, prefix: &str) -> &'t str {

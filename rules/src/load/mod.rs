@@ -19,6 +19,7 @@ mod memo;
 mod metadata;
 pub(crate) mod parse;
 mod plans;
+mod rewrite;
 mod shipped;
 mod standing;
 mod undefined;

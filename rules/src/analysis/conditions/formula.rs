@@ -15,11 +15,22 @@ const MAX_TESTS: usize = 200;
 pub(crate) enum Term {
     /// A field of `input`, by the names and indices on the way.
     Field(Vec<Value>),
-    /// A text made from a text. Of anything else it is undefined, as in Rego.
+    /// A text made from another value. Of a value of the wrong type it is undefined, as in Rego.
     Apply(Op, Box<Term>),
 }
 
-/// From a text to a text.
+impl Term {
+    /// Whether it is a part of `other`, or worked out from one.
+    fn is_made_of(&self, other: &Term) -> bool {
+        match (self, other) {
+            (Term::Field(path), Term::Field(outer)) => path.starts_with(outer),
+            (Term::Apply(_, inner), other) => self == other || inner.is_made_of(other),
+            (Term::Field(_), Term::Apply(..)) => false,
+        }
+    }
+}
+
+/// Makes a text of a text, or of an array of texts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Op {
     Lower,
@@ -28,6 +39,8 @@ pub(crate) enum Op {
     TrimSuffix(String),
     /// The part after the last separator.
     Last(String),
+    /// The texts of an array, with a separator between them.
+    Join(String),
 }
 
 /// What is asked of a value.
@@ -75,6 +88,9 @@ impl Formula {
         }
         all.sort();
         all.dedup();
+        // What passes a test is there, and so is what it is a part of.
+        let tested: Vec<Term> = all.iter().filter_map(Formula::tested).cloned().collect();
+        all.retain(|part| !matches!(part, Formula::Test { term, test: Test::Defined, holds: true } if tested.iter().any(|tested| tested.is_made_of(term))));
         match all.len() {
             0 => Formula::Always,
             1 => all.swap_remove(0),
@@ -98,6 +114,15 @@ impl Formula {
             0 => Formula::Never,
             1 => any.swap_remove(0),
             _ => Formula::Any(any),
+        }
+    }
+
+    /// What is tested and has to pass, other than for being there.
+    fn tested(&self) -> Option<&Term> {
+        match self {
+            Formula::Test { test: Test::Defined, .. } => None,
+            Formula::Test { term, holds: true, .. } => Some(term),
+            Formula::Test { .. } | Formula::Always | Formula::Never | Formula::All(_) | Formula::Any(_) => None,
         }
     }
 

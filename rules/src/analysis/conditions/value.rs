@@ -318,7 +318,13 @@ impl Conditions<'_> {
 /// A built-in function: undefined where an argument is.
 fn builtin(name: &str, args: &[Abstract], needs: Formula) -> Abstract {
     let texts = |index: usize| args.get(index).and_then(Abstract::as_constant).and_then(|value| value.as_string().ok());
+    // `concat` alone has its text first.
+    let subject = args.get(usize::from(name == "concat"));
     let op = match (name, args.len(), texts(1)) {
+        ("concat", 2, _) => match texts(0) {
+            Some(separator) => Op::Join(separator.to_string()),
+            None => return Abstract::unknown(needs),
+        },
         ("lower", 1, _) => Op::Lower,
         ("upper", 1, _) => Op::Upper,
         ("trim_prefix", 2, Some(text)) => Op::TrimPrefix(text.to_string()),
@@ -345,12 +351,16 @@ fn builtin(name: &str, args: &[Abstract], needs: Formula) -> Abstract {
         ("print", ..) => return Abstract::unknown(Formula::Always),
         _ => return Abstract::unknown(needs),
     };
+    let Some((subject, values)) = subject.and_then(|subject| subject.values.as_ref().map(|values| (subject, values)))
+    else {
+        return Abstract::unknown(needs);
+    };
     let apply = |known: &Known| match known {
         Known::Term(term) => Some(Known::Term(Term::Apply(op.clone(), Box::new(term.clone())))),
         Known::Constant(_) | Known::Parts(..) | Known::PartCount(..) => None,
     };
-    match args[0].values.as_ref().and_then(|values| values.iter().map(apply).collect::<Option<Vec<_>>>()) {
-        Some(values) => Abstract { values: Some(values), exact: args[0].exact, needs },
+    match values.iter().map(apply).collect::<Option<Vec<_>>>() {
+        Some(values) => Abstract { values: Some(values), exact: subject.exact, needs },
         None => Abstract::unknown(needs),
     }
 }

@@ -1,0 +1,183 @@
+//! Writes two things another way, since regorus's register machine gets them wrong as they are usually written.
+//!
+//! An assignment of a value that is not there must fail its body. In the machine (0.14.1) `x := input.missing` holds,
+//! so a rule could fire on what is not there; `some x; x = input.missing` fails, as it should. And where a condition
+//! of a comprehension that iterates over nothing fails, the machine loses its place, and whatever fails later repeats
+//! for ever; inside an iteration it does not. Both forms mean the same in Rego. A text that does not parse when it is
+//! rewritten is left as it is.
+
+use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Query, Ref, Rule, Span};
+
+use crate::analysis::corpus::Source;
+use crate::analysis::names::{Locals, Resolved, Root};
+use crate::analysis::walk::Head;
+use crate::load::definitions::Replacement;
+use crate::load::parse::{self, Text};
+
+/// One step of an iteration.
+const ONCE: &str = " some _ in [0];";
+
+/// What to write another way in a module, in order.
+pub(super) fn replacements(source: &Source) -> Vec<Replacement> {
+    let mut rewrite = Rewrite { source, found: Vec::new() };
+    source.module.policy.iter().for_each(|rule| rewrite.rule(rule));
+    let mut found = rewrite.found;
+    found.sort_by_key(|replacement| replacement.start);
+    let text = Text { file: source.file.clone(), text: apply(&source.text, &found).into() };
+    if parse::parse(&text).is_ok() { found } else { Vec::new() }
+}
+
+/// The text with its replacements, which are in order and do not overlap.
+pub(super) fn apply(text: &str, replacements: &[Replacement]) -> String {
+    let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+    for replacement in replacements {
+        out.push_str(&text[at..replacement.start]);
+        out.push_str(&replacement.text);
+        at = replacement.end;
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+struct Rewrite<'s> {
+    source: &'s Source,
+    found: Vec<Replacement>,
+}
+
+fn offset(place: u32) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
+}
+
+impl Rewrite<'_> {
+    fn rule(&mut self, rule: &Rule) {
+        let mut locals = Locals::default();
+        locals.push();
+        match rule {
+            Rule::Default { value, .. } => self.expr(value, &locals),
+            Rule::Spec { head, bodies, .. } => {
+                let head = Head::of(head);
+                head.args.iter().for_each(|arg| locals.declare_pattern(arg));
+                bodies.iter().for_each(|body| self.query(&body.query, &locals));
+                let values = bodies.iter().filter_map(|body| body.assign.as_ref()).chain(head.assign);
+                values.for_each(|assign| self.expr(&assign.value, &locals));
+                head.key.iter().for_each(|key| self.expr(key, &locals));
+            }
+        }
+    }
+
+    fn query(&mut self, query: &Query, locals: &Locals) {
+        let mut locals = locals.clone();
+        locals.push();
+        query.stmts.iter().for_each(|statement| self.statement(statement, &mut locals));
+    }
+
+    fn statement(&mut self, statement: &LiteralStmt, locals: &mut Locals) {
+        match &statement.literal {
+            Literal::SomeVars { vars, .. } => vars.iter().for_each(|var| locals.declare(var.text())),
+            Literal::SomeIn { key, value, collection, .. } => {
+                self.expr(collection, locals);
+                key.iter().chain([value]).for_each(|pattern| locals.declare_pattern(pattern));
+            }
+            Literal::Expr { expr, .. } => match expr.as_ref() {
+                Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, .. } => {
+                    if let (Expr::Var { span, .. }, true) = (lhs.as_ref(), statement.with_mods.is_empty()) {
+                        self.assignment(span, lhs, locals);
+                    }
+                    self.expr(rhs, locals);
+                    locals.declare_pattern(lhs);
+                }
+                expr => self.expr(expr, locals),
+            },
+            Literal::NotExpr { expr, .. } => self.expr(expr, locals),
+            Literal::Every { key, value, domain, query, .. } => {
+                self.expr(domain, locals);
+                let mut locals = locals.clone();
+                locals.push();
+                key.iter().chain([value]).for_each(|var| locals.declare(var.text()));
+                self.query(query, &locals);
+            }
+        }
+    }
+
+    /// `name := value` becomes `some name; name = value`.
+    fn assignment(&mut self, span: &Span, lhs: &Expr, locals: &Locals) {
+        let (name, text) = (span.text(), &*self.source.text);
+        let (start, end) = (offset(span.start), offset(span.end));
+        let Some(gap) = text.get(end..).and_then(|rest| rest.find(":=")) else { return };
+        let blank = text[end..end + gap].bytes().all(|byte| byte.is_ascii_whitespace());
+        if locals.contains(name) || name == "_" || !blank {
+            return;
+        }
+        // A body without braces is one statement. There, the name must not mean anything else.
+        let bare = text[..start].trim_end().ends_with(" if");
+        let means_nothing = matches!(self.source.names.resolve(lhs, locals), Resolved::Path(path) if path.bare && path.root == Root::Data && !self.is_rule(name));
+        let text = match (bare, means_nothing) {
+            (false, _) => format!("some {name}; {name} ="),
+            (true, true) => format!("{name} ="),
+            (true, false) => return,
+        };
+        self.found.push(Replacement { start, end: end + gap + 2, text });
+    }
+
+    /// Whether the module has a rule of this name; those of other modules of the package count where they are.
+    fn is_rule(&self, name: &str) -> bool {
+        self.source.module.policy.iter().any(|rule| {
+            let mut expr = match rule.as_ref() {
+                Rule::Default { refr, .. } => refr.as_ref(),
+                Rule::Spec { head, .. } => Head::of(head).refr,
+            };
+            while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = expr {
+                expr = refr;
+            }
+            matches!(expr, Expr::Var { span, .. } if span.text() == name)
+        })
+    }
+
+    fn expr(&mut self, expr: &Expr, locals: &Locals) {
+        let mut all = |exprs: &[&Ref<Expr>]| exprs.iter().for_each(|expr| self.expr(expr, locals));
+        match expr {
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. }
+            | Expr::Var { .. } => {}
+            Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| all(&[item])),
+            Expr::Object { fields, .. } => fields.iter().for_each(|(_, key, value)| all(&[key, value])),
+            Expr::Call { params, .. } => params.iter().for_each(|param| all(&[param])),
+            Expr::UnaryExpr { expr, .. } => all(&[expr]),
+            Expr::RefDot { refr, .. } => all(&[refr]),
+            Expr::RefBrack { refr, index, .. } => all(&[refr, index]),
+            Expr::BinExpr { lhs, rhs, .. }
+            | Expr::BoolExpr { lhs, rhs, .. }
+            | Expr::ArithExpr { lhs, rhs, .. }
+            | Expr::AssignExpr { lhs, rhs, .. } => all(&[lhs, rhs]),
+            Expr::Membership { key, value, collection, .. } => {
+                key.iter().for_each(|key| all(&[key]));
+                all(&[value, collection]);
+            }
+            Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
+                all(&[term]);
+                self.comprehension(term.span(), query, locals);
+            }
+            Expr::ObjectCompr { key, value, query, .. } => {
+                all(&[key, value]);
+                self.comprehension(value.span(), query, locals);
+            }
+        }
+    }
+
+    fn comprehension(&mut self, term: &Span, query: &Query, locals: &Locals) {
+        let iterates = query.stmts.iter().any(|statement| matches!(statement.literal, Literal::SomeIn { .. }));
+        let rest = self.source.text.get(offset(term.end)..);
+        // The span of a text ends before its quote.
+        let bar = rest.and_then(|rest| {
+            rest.find(|c: char| !c.is_whitespace() && !"\"`)]}".contains(c)).filter(|at| rest[*at..].starts_with('|'))
+        });
+        if let (false, Some(bar)) = (iterates, bar) {
+            let place = offset(term.end) + bar + 1;
+            self.found.push(Replacement { start: place, end: place, text: ONCE.to_owned() });
+        }
+        self.query(query, locals);
+    }
+}
