@@ -69,10 +69,8 @@ pub(super) fn engine(
         add(source.v0, source.file.clone(), rewrite::apply(&source.text, &rewritten))?;
         let own: Vec<&Found> = found.iter().copied().filter(|found| found.at.0 == index).collect();
         if !own.is_empty() {
-            let shared = replacements.get(&index).into_iter().flatten();
-            let mut replacements: Vec<_> = rewritten.iter().chain(shared).cloned().collect();
-            replacements.sort_by_key(|replacement| replacement.start);
-            let text = definitions::synthesize(source, &own, &replacements);
+            let shared = replacements.get(&index).map(Vec::as_slice).unwrap_or_default();
+            let text = definitions::synthesize(source, &own, &rewrite::merge(&rewritten, shared));
             add(source.v0, format!("{}{SYNTHETIC}", source.file), text)?;
         }
     }

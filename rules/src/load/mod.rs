@@ -15,6 +15,7 @@ pub(crate) mod files;
 mod groups;
 mod guard;
 mod literals;
+mod machine;
 mod memo;
 mod metadata;
 pub(crate) mod parse;

@@ -1,10 +1,11 @@
-//! Writes two things another way, since regorus's register machine gets them wrong as they are usually written.
+//! Writes three things another way, since regorus's register machine gets them wrong as they are usually written.
 //!
 //! An assignment of a value that is not there must fail its body. In the machine (0.14.1) `x := input.missing` holds,
 //! so a rule could fire on what is not there; `some x; x = input.missing` fails, as it should. And where a condition
 //! of a comprehension that iterates over nothing fails, the machine loses its place, and whatever fails later repeats
-//! for ever; inside an iteration it does not. Both forms mean the same in Rego. A text that does not parse when it is
-//! rewritten is left as it is.
+//! for ever; inside an iteration it does not. Nor is what a comprehension collects left out where it is not there, which
+//! it is when it is assigned first. Both forms mean the same in Rego. A text that does not parse when it is rewritten is
+//! left as it is.
 
 use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Query, Ref, Rule, Span};
 
@@ -14,17 +15,32 @@ use crate::analysis::walk::Head;
 use crate::load::definitions::Replacement;
 use crate::load::parse::{self, Text};
 
-/// One step of an iteration.
-const ONCE: &str = " some _ in [0];";
+/// One step of an iteration, in this language and the older one.
+const ONCE: [&str; 2] = [" some _ in [0];", " [0][_] == 0;"];
+/// Variable for what a comprehension collects; no policy may use it.
+const COLLECTED: &str = "__sentinel_collected";
 
 /// What to write another way in a module, in order.
 pub(super) fn replacements(source: &Source) -> Vec<Replacement> {
-    let mut rewrite = Rewrite { source, found: Vec::new() };
-    source.module.policy.iter().for_each(|rule| rewrite.rule(rule));
-    let mut found = rewrite.found;
-    found.sort_by_key(|replacement| replacement.start);
-    let text = Text { file: source.file.clone(), text: apply(&source.text, &found).into() };
-    if parse::parse(&text).is_ok() { found } else { Vec::new() }
+    for collected in [true, false] {
+        let mut rewrite = Rewrite { source, found: Vec::new(), collected };
+        source.module.policy.iter().for_each(|rule| rewrite.rule(rule));
+        let mut found = rewrite.found;
+        found.sort_by_key(|replacement| replacement.start);
+        let text = Text { file: source.file.clone(), text: apply(&source.text, &found).into() };
+        if parse::parse(&text).is_ok() {
+            return found;
+        }
+    }
+    Vec::new()
+}
+
+/// Both lists in one, in order; of the second, what lies within the first is left out.
+pub(super) fn merge(first: &[Replacement], second: &[Replacement]) -> Vec<Replacement> {
+    let free = |other: &&Replacement| first.iter().all(|one| other.end <= one.start || one.end <= other.start);
+    let mut all: Vec<Replacement> = first.iter().chain(second.iter().filter(free)).cloned().collect();
+    all.sort_by_key(|replacement| replacement.start);
+    all
 }
 
 /// The text with its replacements, which are in order and do not overlap.
@@ -42,6 +58,8 @@ pub(super) fn apply(text: &str, replacements: &[Replacement]) -> String {
 struct Rewrite<'s> {
     source: &'s Source,
     found: Vec<Replacement>,
+    /// Whether what comprehensions collect is assigned first.
+    collected: bool,
 }
 
 fn offset(place: u32) -> usize {
@@ -159,6 +177,7 @@ impl Rewrite<'_> {
             Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
                 all(&[term]);
                 self.comprehension(term.span(), query, locals);
+                self.collect(term, expr.span());
             }
             Expr::ObjectCompr { key, value, query, .. } => {
                 all(&[key, value]);
@@ -176,8 +195,25 @@ impl Rewrite<'_> {
         });
         if let (false, Some(bar)) = (iterates, bar) {
             let place = offset(term.end) + bar + 1;
-            self.found.push(Replacement { start: place, end: place, text: ONCE.to_owned() });
+            let once = ONCE[usize::from(self.source.v0)].to_owned();
+            self.found.push(Replacement { start: place, end: place, text: once });
         }
         self.query(query, locals);
+    }
+
+    /// `[term | ...]` becomes `[it | ...; it = term]`, where the term is a reference or a call.
+    fn collect(&mut self, term: &Expr, whole: &Span) {
+        let plain = matches!(term, Expr::RefDot { .. } | Expr::RefBrack { .. } | Expr::Call { .. });
+        let text = &*self.source.text;
+        let (start, end, close) = (offset(term.span().start), offset(term.span().end), offset(whole.end) - 1);
+        let written = text.get(start..end).filter(|text| !text.contains(['|', '\n', '#']));
+        let (Some(written), true, true) = (written, plain, self.collected) else { return };
+        if !text.get(close..).is_some_and(|rest| rest.starts_with([']', '}'])) {
+            return;
+        }
+        let place = text[..close].trim_end().len();
+        let (some, assigned) = (format!("; some {COLLECTED}; {COLLECTED} = {written}"), COLLECTED.to_owned());
+        self.found.push(Replacement { start, end, text: assigned });
+        self.found.push(Replacement { start: place, end: place, text: some });
     }
 }
