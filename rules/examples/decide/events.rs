@@ -79,7 +79,9 @@ pub(crate) fn distinct(count: u32) -> Vec<Event> {
             exec(previous, next, &[next, "-o", &format!("/srv/build/{n}.o"), &format!("/srv/build/{n}.c")])
         }
         1 | 2 => connect(program(&mut numbers), &format!("203.0.{}.{}", n / 250 % 250, n % 250), 1024 + n % 50_000),
-        _ => open(program(&mut numbers), &format!("/srv/data/{:x}/{n}.bin", n % 256), n % 4 == 0, u64::from(n)),
+        _ => {
+            open(program(&mut numbers), &format!("/srv/data/{:x}/{n}.bin", n % 256), n.is_multiple_of(4), u64::from(n))
+        }
     };
     (0..count).map(event).collect()
 }
@@ -98,7 +100,11 @@ pub(crate) fn mix(count: u32) -> Vec<Event> {
             }
             3..8 => {
                 let host = numbers.zipf(40);
-                connect(program(&mut numbers), &format!("198.51.100.{host}"), if host % 3 == 0 { 5432 } else { 443 })
+                connect(
+                    program(&mut numbers),
+                    &format!("198.51.100.{host}"),
+                    if host.is_multiple_of(3) { 5432 } else { 443 },
+                )
             }
             8..10 => {
                 open("/usr/bin/dpkg", &format!("/var/lib/dpkg/info/package{}.list", numbers.zipf(3_000)), true, id)

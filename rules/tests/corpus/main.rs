@@ -5,6 +5,8 @@
 //! of the message; `# deviates JSON => [messages], since REASON` where the engine gives something else than OPA.
 //! Sentinel's evaluator, the machine without shortcuts and the interpreter all have to agree with it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is the test's")]
+
 use std::path::Path;
 use std::time::Duration;
 

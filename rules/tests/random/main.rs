@@ -4,6 +4,8 @@
 //! Events come in runs that differ in one field, which is what a cache gets wrong if it gets anything wrong. The
 //! seed is fixed: a failure comes back.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is the test's")]
+
 mod events;
 
 use std::collections::BTreeSet;

@@ -5,6 +5,7 @@
 //! `not`, the other bound is kept as well: what is enough for a condition to hold.
 
 mod formula;
+mod operations;
 #[cfg(test)]
 mod tests;
 mod value;
