@@ -127,7 +127,8 @@ impl Rewrite<'_> {
             return;
         }
         // A body without braces is one statement. There, the name must not mean anything else.
-        let bare = text[..start].trim_end().ends_with(" if");
+        let before = text[..start].trim_end().strip_suffix("if");
+        let bare = before.is_some_and(|before| before.ends_with(char::is_whitespace));
         let means_nothing = matches!(self.source.names.resolve(lhs, locals), Resolved::Path(path) if path.bare && path.root == Root::Data && !self.is_rule(name));
         let text = match (bare, means_nothing) {
             (false, _) => format!("some {name}; {name} ="),
@@ -215,5 +216,48 @@ impl Rewrite<'_> {
         let (some, assigned) = (format!("; some {COLLECTED}; {COLLECTED} = {written}"), COLLECTED.to_owned());
         self.found.push(Replacement { start, end, text: assigned });
         self.found.push(Replacement { start: place, end: place, text: some });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(text: &str) -> String {
+        let parsed = parse::parse(&Text { file: "a".to_owned(), text: text.into() });
+        let (source, _) = parsed.unwrap_or_else(|error| panic!("{error}"));
+        apply(text, &replacements(&source))
+    }
+
+    #[test]
+    fn assignments_and_comprehensions_are_written_another_way() {
+        for (written, expected) in [
+            ("x if { y := input.a; y > 1 }", "x if { some y; y = input.a; y > 1 }"),
+            ("x if y := input.a", "x if y = input.a"),
+            ("x\nif y := input.a", "x\nif y = input.a"),
+            ("x := 1", "x := 1"),
+            ("x if { y := input.a with input as {} }", "x if { y := input.a with input as {} }"),
+            ("x if { some y; y := input.a }", "x if { some y; y := input.a }"),
+            ("f(y) if { z := y }", "f(y) if { some z; z = y }"),
+            ("y := 1\nx if y := input.a", "y := 1\nx if y := input.a"),
+            ("x := [1 | input.a]", "x := [1 | some _ in [0]; input.a]"),
+            ("x := [\"|\" | input.a == \"|\"]", "x := [\"|\" | some _ in [0]; input.a == \"|\"]"),
+            ("x := {a | some a in input.b}", "x := {a | some a in input.b}"),
+            (
+                "x := [a.n | some a in input.b]",
+                "x := [__sentinel_collected | some a in input.b; some __sentinel_collected; __sentinel_collected = a.n]",
+            ),
+        ] {
+            assert_eq!(rewritten(&format!("package a\n{written}\n")), format!("package a\n{expected}\n"));
+        }
+        let older = "# rego: v0\npackage a\nx { count([1 | input.a]) > 0 }\n";
+        assert!(rewritten(older).contains("[1 | [0][_] == 0; input.a]"));
+    }
+
+    #[test]
+    fn what_a_replacement_holds_is_replaced_once() {
+        let at = |start, end, text: &str| Replacement { start, end, text: text.to_owned() };
+        let merged = merge(&[at(2, 6, "A"), at(8, 8, "B")], &[at(0, 1, "c"), at(3, 5, "d"), at(9, 10, "e")]);
+        assert_eq!(apply("0123456789", &merged), "c1A67B8e");
     }
 }
