@@ -11,6 +11,7 @@ use crate::{
     problem,
 };
 
+mod block;
 mod check;
 mod geo;
 mod run;
@@ -38,6 +39,8 @@ enum Verb {
     Check(check::Args),
     /// Run the test rules of policies.
     Test(test::Args),
+    /// Refuse something at once, beside the policies; show and take back what was ordered.
+    Block(block::Args),
     /// Look into country data.
     Geo(geo::Args),
 }
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Verb::Stop(args) => stop::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Test(args) => test::run(&args),
+        Verb::Block(args) => block::run(args),
         Verb::Geo(args) => geo::run(&args),
     };
     result.unwrap_or_else(|error| {

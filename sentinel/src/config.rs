@@ -3,6 +3,7 @@
 //! Invariant: an unknown key or a value that cannot be right is an error with its place; nothing is guessed.
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
@@ -136,6 +137,34 @@ struct Document {
     geo: GeoSection,
     #[serde(default)]
     egress: EgressSection,
+    #[serde(default)]
+    policies: PoliciesSection,
+}
+
+/// `[policies]`: how they come into force.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PoliciesSection {
+    watch: bool,
+    tests: Tests,
+    mode: BTreeMap<String, Mode>,
+}
+
+impl Default for PoliciesSection {
+    fn default() -> Self {
+        Self { watch: true, tests: Tests::default(), mode: BTreeMap::new() }
+    }
+}
+
+/// What a failing test of the policies means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tests {
+    /// A new set is not taken.
+    #[default]
+    Require,
+    /// Nothing: tests are not run.
+    Skip,
 }
 
 /// `geoip`: a list, or one file without brackets.
@@ -275,6 +304,12 @@ pub struct Config {
     pub bypass: Bypass,
     /// Programs that may use them all the same.
     pub bypass_except: Vec<PathBuf>,
+    /// Whether changed policy files are loaded without being asked.
+    pub watch: bool,
+    /// What a failing test of the policies means.
+    pub tests: Tests,
+    /// Modes by package or rule id, in the place of those that the policies say.
+    pub modes: BTreeMap<String, Mode>,
 }
 
 impl Config {
@@ -308,6 +343,9 @@ impl Config {
             forward: file.egress.forward.unwrap_or(mode == Mode::Enforce),
             bypass: file.egress.bypass,
             bypass_except: file.egress.bypass_except.unwrap_or_else(usual_exceptions),
+            watch: file.policies.watch,
+            tests: file.policies.tests,
+            modes: file.policies.mode,
         })
     }
 }
@@ -383,7 +421,12 @@ mod tests {
         let config = load("[egress]\n").unwrap();
         assert!(config.dns_names);
         let config = load("").unwrap();
-        assert!(config.dns_names);
+        assert!(config.dns_names && config.watch && config.modes.is_empty() && config.tests == Tests::Require);
+        let config =
+            load("[policies]\nwatch = false\ntests = \"skip\"\nmode = { \"sentinel.lab\" = \"monitor\" }\n").unwrap();
+        assert!(!config.watch && config.tests == Tests::Skip);
+        assert_eq!(config.modes, [("sentinel.lab".to_owned(), Mode::Monitor)].into());
+        let config = load("").unwrap();
         assert_eq!((config.mode, config.alerts, config.unknown), (Mode::Monitor, vec![Sink::Stdout], Unknown::Alert));
     }
 
@@ -412,8 +455,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_its_line() {
-        let error = format!("{:#}", load("mode = \"monitor\"\npolicies = []\n").unwrap_err());
-        assert!(error.contains("line 2") && error.contains("unknown field `policies`"), "{error}");
+        let error = format!("{:#}", load("mode = \"monitor\"\npolices = []\n").unwrap_err());
+        assert!(error.contains("line 2") && error.contains("unknown field `polices`"), "{error}");
     }
 
     #[test]

@@ -86,6 +86,8 @@ impl Daemon {
             alerts: self.pipeline.alerting.sent,
             rule_errors: self.pipeline.counts.rule_errors,
             refused_reload: self.refused_reload.clone(),
+            failing_tests: self.failing_tests.clone(),
+            operator_blocks: world.operator.iter().count(),
         })
     }
 
@@ -127,7 +129,7 @@ impl Daemon {
             format!("{}: {}: {why}", state.hook.family.as_str(), status.name)
         });
         let proven = |name| hooks.iter().any(|hook| hook.name == name && hook.proven);
-        let reach = reach::of(&self.pipeline.world.policies);
+        let reach = reach::of(self.pipeline.world.policies.rules(), &self.pipeline.world.standing);
         Facts {
             enforce: self.config.mode == Mode::Enforce,
             unproven: unproven.collect(),
@@ -165,7 +167,7 @@ impl Daemon {
             severity: rule.severity.to_string(),
             mode: mode_word(rule.mode).to_owned(),
         });
-        let standing = world.policies.standing().iter().map(|entry| RuleStatus {
+        let standing = world.standing.iter().map(|entry| RuleStatus {
             id: entry.id.clone(),
             verb: entry.rule_name.to_string(),
             severity: entry.severity.to_string(),
@@ -207,12 +209,12 @@ impl Daemon {
         let old: Vec<String> = old
             .map(|info| format!("{} ({}) is {} days old", info.database_type, info.source, info.age_days(now())))
             .collect();
-        (has_geo(world.policies.standing()) && !old.is_empty()).then(|| old.join("; "))
+        (has_geo(&world.standing) && !old.is_empty()).then(|| old.join("; "))
     }
 
     fn exemptions(&self) -> Vec<ExemptionStatus> {
         let now = Timestamp::now().as_second();
-        let mut all: Vec<&rules::Exemption> = notices::exemptions(self.pipeline.world.policies.standing()).collect();
+        let mut all: Vec<&rules::Exemption> = notices::exemptions(&self.pipeline.world.standing).collect();
         all.sort_by_key(|exemption| exemption.expires);
         let status = |exemption: &rules::Exemption| ExemptionStatus {
             id: exemption.id.clone(),
@@ -405,6 +407,12 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
                 format!(", no address known of {}", canaries.no_addresses.join(", "))
             }
         )?;
+    }
+    if s.operator_blocks > 0 {
+        writeln!(out, "ordered      {} blocks by operators, see sentinel block list", s.operator_blocks)?;
+    }
+    if let Some(failing) = &s.failing_tests {
+        writeln!(out, "tests of the policies do not pass: {failing}")?;
     }
     if let Some(refused) = &s.refused_reload {
         writeln!(out, "reload refused: {refused}")?;

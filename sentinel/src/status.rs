@@ -194,6 +194,12 @@ pub struct Status {
     pub alerts: u64,
     /// Rules that failed on an event.
     pub rule_errors: u64,
+    /// Tests of the policies in force that do not pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_tests: Option<String>,
+    /// Blocks ordered by an operator.
+    #[serde(default)]
+    pub operator_blocks: usize,
     /// The last reload that was refused, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_reload: Option<String>,

@@ -1,13 +1,13 @@
 //! `sentinel check`: everything that `run` would refuse, without running.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Result;
 
 use crate::{
     config::{Config, Flags},
     kernel::features,
-    policy,
+    policy::{self, Loaded},
     world::Numbers,
 };
 
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         ..Flags::default()
     };
     let config = Config::load(&flags)?;
-    let loaded = policy::load(&config, None)?;
+    let loaded = Loaded::with_geo(policy::read(&config)?, &config, None, Arc::default())?;
     let cgroups = features::cgroup2_mount().unwrap_or_else(|| "/sys/fs/cgroup".into());
     let prepared = policy::prepare(&loaded, &config, &cgroups, None, &mut Numbers::default())?;
     for notice in loaded.policies.notices() {
