@@ -1,6 +1,9 @@
 //! `sentinel block`: what an operator orders the running Sentinel to refuse, at once and for a time.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 use jiff::{SpanRelativeTo, Timestamp, fmt::friendly::SpanParser};
@@ -16,6 +19,9 @@ use crate::{
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
+    /// Run directory of the daemon.
+    #[arg(long, value_name = "DIR", default_value = RUN_DIR, global = true)]
+    run_dir: PathBuf,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -46,8 +52,6 @@ struct Add {
     /// Only to this port. May be repeated.
     #[arg(long, value_name = "PORT")]
     port: Vec<u16>,
-    #[command(flatten)]
-    daemon: Daemon,
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,8 +59,6 @@ struct List {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    daemon: Daemon,
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,39 +68,31 @@ struct Remove {
     /// Why.
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    #[command(flatten)]
-    daemon: Daemon,
-}
-
-#[derive(Debug, clap::Args)]
-struct Daemon {
-    /// Run directory of the daemon.
-    #[arg(long, value_name = "DIR", default_value = RUN_DIR)]
-    run_dir: PathBuf,
 }
 
 /// Asks the daemon.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let run_dir = &args.run_dir;
     match args.verb {
-        Verb::Add(add) => self::add(add)?,
-        Verb::List(list) => self::list(&list)?,
-        Verb::Remove(remove) => self::remove(remove)?,
+        Verb::Add(add) => self::add(run_dir, add)?,
+        Verb::List(list) => self::list(run_dir, &list)?,
+        Verb::Remove(remove) => self::remove(run_dir, remove)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn add(add: Add) -> Result<()> {
-    let Add { kind, value, reason, ttl, executable, port, daemon } = add;
+fn add(run_dir: &Path, add: Add) -> Result<()> {
+    let Add { kind, value, reason, ttl, executable, port } = add;
     let order = Order { kind, value, executables: executable, ports: port, reason, ttl };
-    let answer = ask(&daemon.run_dir, &Request::BlockAdd { order })?;
+    let answer = ask(run_dir, &Request::BlockAdd { order })?;
     let block: Block = read(&answer["block"])?;
     let how = if answer["mode"] == "enforce" { "is in force" } else { "is only reported (monitor mode)" };
     println!("{} {how} {}", block.id, until(&block));
     Ok(())
 }
 
-fn list(list: &List) -> Result<()> {
-    let answer = ask(&list.daemon.run_dir, &Request::BlockList)?;
+fn list(run_dir: &Path, list: &List) -> Result<()> {
+    let answer = ask(run_dir, &Request::BlockList)?;
     if list.json {
         println!("{answer}");
         return Ok(());
@@ -118,9 +112,9 @@ fn list(list: &List) -> Result<()> {
     Ok(())
 }
 
-fn remove(remove: Remove) -> Result<()> {
-    let Remove { id, reason, daemon } = remove;
-    ask(&daemon.run_dir, &Request::BlockRemove { id: id.clone(), reason })?;
+fn remove(run_dir: &Path, remove: Remove) -> Result<()> {
+    let Remove { id, reason } = remove;
+    ask(run_dir, &Request::BlockRemove { id: id.clone(), reason })?;
     println!("{id} is removed");
     Ok(())
 }

@@ -30,9 +30,11 @@ mod events_own;
 mod events_reload;
 mod existing_connections;
 mod geo_files;
+mod hot_reload;
 mod jurisdictions;
 mod leftovers;
 mod names;
+mod operator_blocks;
 mod selftest;
 
 use crate::harness::scenario::Scenario;
@@ -55,6 +57,8 @@ pub fn all() -> Vec<Scenario> {
     all.extend(enforce_standing_files::all());
     all.extend(enforce_standing_refused::all());
     all.extend(enforce_standing_reload::all());
+    all.extend(hot_reload::all());
+    all.extend(operator_blocks::all());
     all.extend(enforce_egress::all());
     all.extend(existing_connections::all());
     all.extend(jurisdictions::all());
