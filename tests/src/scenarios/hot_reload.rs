@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::enforce_lab::{EPERM, Ground, PATIENCE, is_rule, stop, text};
+use super::enforce_lab::{EPERM, Ground, PATIENCE, Shown, alert_of, is_rule, stop, text};
 use crate::harness::{
     scenario::{Ctx, Place, Scenario, World, eventually},
     sentinel::Sentinel,
@@ -24,6 +24,7 @@ pub(super) fn all() -> Vec<Scenario> {
     vec![
         Scenario { name: "hot-reload-of-every-kind", world: World::Both, run: every_kind },
         Scenario { name: "hot-reload-refuses-what-is-wrong", world: World::Both, run: refused },
+        Scenario { name: "policy-modes-in-the-settings", world: World::Both, run: modes },
         Scenario { name: "hot-reload-within-a-second", world: World::Vm, run: within_a_second },
         Scenario { name: "hot-reload-many-times", world: World::Both, run: many_times },
     ]
@@ -141,6 +142,26 @@ fn refused(ctx: &Ctx) -> Result<()> {
         let clear = || Ok(sentinel.status_json()?["refused_reload"].is_null().then_some(()));
         eventually("a mended policy", PATIENCE, clear)?;
     }
+    stop(sentinel)
+}
+
+/// Modes that the settings give to a package and to a rule, changed while it runs.
+fn modes(ctx: &Ctx) -> Result<()> {
+    let lab = Lab::prepare(ctx)?;
+    fs::write(lab.directory.join("second.rego"), block("second", "203.0.113.0/24"))?;
+    let settings = |mode: &str| ctx.write("sentinel.toml", format!("[policies]\nmode = {{ {mode} }}\n"));
+    let file = settings("\"sentinel.second\" = \"monitor\"")?;
+    let sentinel = lab.ground.enforce(ctx).config(&file).policy(&lab.directory).start()?;
+    lab.ground.expect(ctx, FORBIDDEN, 0)?;
+    lab.ground.expect(ctx, "udp-connect 192.0.2.129:9", EPERM)?;
+    alert_of(&sentinel, "sentinel.second.block_cidrs", 1, Shown::WouldBlockInKernel)?;
+    // What is said of the rule itself goes before what is said of its package.
+    settings("\"sentinel.second\" = \"monitor\", \"sentinel.second.block_cidrs\" = \"enforce\"")?;
+    lab.becomes("a rule that is enforced again", FORBIDDEN, EPERM, &sentinel)?;
+    settings("\"sentinel.secnd\" = \"monitor\"")?;
+    let refused = |alert: &serde_json::Value| text(alert, "/message").contains("sentinel.secnd");
+    sentinel.wait_alert(PATIENCE, refused)?;
+    lab.ground.expect(ctx, FORBIDDEN, EPERM)?;
     stop(sentinel)
 }
 
