@@ -7,7 +7,7 @@
 //!
 //! Policies are modules of `package sentinel.<name>` in Rego v1; a module with a comment line `# rego: v0` above
 //! its package is in the older language. Other packages are libraries. Annotations are `# METADATA` blocks as OPA
-//! has them; below `custom`, Sentinel reads `id`, `severity`, `mitre`, `ttl`, `mode` and `maturity`.
+//! has them; below `custom`, Sentinel reads `id`, `severity`, `mitre`, `ttl`, `mode`, `maturity` and `on_error`.
 //!
 //! A load refuses what would make a rule silently never fire (unknown names, functions and actions, malformed
 //! members, wrong formats and patterns) and what would endanger the process (recursion, depth, unbounded results).
@@ -42,4 +42,4 @@ pub use scope::{CidrError, Object, Scope, ScopeError, Subject, parse_cidr};
 pub use standing::{
     Access, AccessSet, Country, Exemption, PathPattern, Protocol, StandingEntry, StandingRule, StandingValue, Subjects,
 };
-pub use vocabulary::{Engine, Maturity, Mode, Severity, Technique, UnknownWord, Verb};
+pub use vocabulary::{Engine, Maturity, Mode, OnError, Severity, Technique, UnknownWord, Verb};

@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, LoadErrors};
 use crate::kind::KindSet;
 use crate::load;
 use crate::standing::StandingEntry;
-use crate::vocabulary::{Engine, Maturity, Mode, Severity, Technique, Verb};
+use crate::vocabulary::{Engine, Maturity, Mode, OnError, Severity, Technique, Verb};
 
 /// What to load.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct RuleInfo {
     pub ttl: Option<u64>,
     /// How far it has been tried, when it says.
     pub maturity: Option<Maturity>,
+    /// What it means that it fails on an event.
+    pub on_error: OnError,
     /// Further reading.
     pub related_resources: Vec<String>,
     /// The file, as it was named to the load.

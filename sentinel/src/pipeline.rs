@@ -7,12 +7,12 @@ use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use alerts::{GeoVote, Severity};
 use geoip::{Coverage, Opinion};
-use rules::{Decision, Evaluator, Kind, Limits, Outcome};
+use rules::{Decision, Evaluator, Kind, Limits, OnError, Outcome};
 use sentinel_common::{
     FileId,
     address::{Class, class},
@@ -34,6 +34,17 @@ use crate::{
 
 /// Threads whose exec is waited for; more are forgotten (their scripts then show the name as given).
 const PENDING: usize = 4096;
+
+/// A rule that keeps failing is told again after so long.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
+/// What was told of a rule that fails.
+#[derive(Debug, Default)]
+struct ToldError {
+    last: Option<Instant>,
+    /// Since then.
+    failures: u64,
+}
 
 /// Id of alerts about jurisdictions that the kernel does not hold.
 const JURISDICTION: &str = "jurisdiction-canary";
@@ -70,6 +81,8 @@ pub struct Pipeline {
     /// Counters.
     pub counts: Counts,
     evaluator: Evaluator,
+    /// By index of the rule.
+    told_errors: HashMap<u32, ToldError>,
     pending: HashMap<u32, Vec<Exec>>,
     host: Host,
     enforcing: bool,
@@ -96,6 +109,7 @@ impl Pipeline {
             names: Names::default(),
             counts: Counts::default(),
             evaluator,
+            told_errors: HashMap::new(),
             pending: HashMap::new(),
             host: Host::read(),
             enforcing,
@@ -106,6 +120,7 @@ impl Pipeline {
     pub fn set_world(&mut self, world: World) {
         self.evaluator = Evaluator::new(world.policies.clone(), Limits::default());
         self.world = world;
+        self.told_errors.clear();
     }
 
     /// Handles one record.
@@ -347,11 +362,21 @@ impl Pipeline {
         }
     }
 
+    /// Counts rules that failed on an event, and tells those that are to be told, each once in a while.
     fn report_errors(&mut self, outcome: &Outcome) {
         for error in &outcome.errors {
             self.counts.rule_errors += 1;
-            let id = self.world.policies.rules().get(error.rule as usize).map_or("?", |rule| rule.id.as_str());
-            tracing::warn!("rule {id} gave no decision on an event: {}", error.cause);
+            let Some(rule) = self.world.policies.rules().get(error.rule as usize) else { continue };
+            if rule.on_error == OnError::Allow {
+                continue;
+            }
+            let told = self.told_errors.entry(error.rule).or_default();
+            told.failures += 1;
+            if told.last.is_none_or(|last| last.elapsed() >= TELL_AGAIN) {
+                let notice = Notice::rule_failed(rule, &error.cause, std::mem::take(&mut told.failures));
+                told.last = Some(Instant::now());
+                self.notice(&notice);
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Findings};
 use crate::fields::{Fields, Problem, items, nearest, text, type_name, word};
 use crate::member;
 use crate::techniques::parse_technique;
-use crate::vocabulary::{Maturity, Mode, Severity, Technique};
+use crate::vocabulary::{Maturity, Mode, OnError, Severity, Technique};
 
 /// Keys of a block that OPA defines.
 const KEYS: &[&str] = &[
@@ -28,7 +28,7 @@ const KEYS: &[&str] = &[
     "custom",
 ];
 /// Keys below `custom` that mean something to Sentinel. Others are free.
-const CUSTOM_KEYS: &[&str] = &["id", "severity", "mitre", "ttl", "mode", "maturity"];
+const CUSTOM_KEYS: &[&str] = &["id", "severity", "mitre", "ttl", "mode", "maturity", "on_error"];
 
 /// What one block says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +42,7 @@ pub(super) struct Annotation {
     pub(super) ttl: Option<u64>,
     pub(super) mode: Option<Mode>,
     pub(super) maturity: Option<Maturity>,
+    pub(super) on_error: Option<OnError>,
 }
 
 impl Annotation {
@@ -58,6 +59,7 @@ impl Annotation {
             ttl: self.ttl.or(outer.ttl),
             mode: self.mode.or(outer.mode),
             maturity: self.maturity.or(outer.maturity),
+            on_error: self.on_error.or(outer.on_error),
         }
     }
 }
@@ -208,6 +210,7 @@ fn read_custom_key(key: &str, value: &Value, annotation: &mut Annotation) -> Res
         "severity" => annotation.severity = Some(word("severity", text(key, value)?)?),
         "mode" => annotation.mode = Some(word("mode", text(key, value)?)?),
         "maturity" => annotation.maturity = Some(word("maturity", text(key, value)?)?),
+        "on_error" => annotation.on_error = Some(word("on_error", text(key, value)?)?),
         "ttl" => annotation.ttl = Some(member::read_ttl(value)?),
         _ => annotation.techniques = Some(read_techniques(value)?),
     }

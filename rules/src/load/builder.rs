@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Findings};
 use crate::kind::{Kind, KindSet};
 use crate::policies::RuleInfo;
 use crate::standing::StandingEntry;
-use crate::vocabulary::{Engine, Severity, Verb};
+use crate::vocabulary::{Engine, OnError, Severity, Verb};
 
 /// The name of a destination, which comes from DNS answers.
 const DOMAIN: &str = "destination.domain";
@@ -103,6 +103,7 @@ impl Builder<'_> {
             mode: annotation.mode,
             ttl: annotation.ttl,
             maturity: annotation.maturity,
+            on_error: annotation.on_error.unwrap_or(OnError::Alert),
             related_resources: annotation.related.unwrap_or_default(),
             file: source.file.clone(),
             line: found.line,
