@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Findings};
 use crate::load::parse::{MAX_BYTES, Text};
 
 /// Deepest nesting of directories.
-const MAX_DIRECTORIES: usize = 32;
+pub(super) const MAX_DIRECTORIES: usize = 32;
 /// Largest data file.
 pub(super) const MAX_DATA_BYTES: usize = 64 << 20;
 

@@ -21,6 +21,7 @@ pub(crate) mod parse;
 mod shipped;
 mod standing;
 mod undefined;
+pub(crate) mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,7 +73,9 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Policies, LoadErrors> {
     texts.extend(files::read_policies(&paths, &mut findings));
     let mut data = read_data(&options.data, &mut findings);
     data.extend(data::unclaimed(&options.defaults, &data));
-    on_large_stack(move || build(texts, data, findings))
+    let mut policies = on_large_stack(move || build(texts, data, findings))?;
+    policies.watched = watch::watched(options);
+    Ok(policies)
 }
 
 /// Loads texts.
@@ -176,7 +179,7 @@ fn build(mut texts: Vec<Text>, data_texts: Vec<Text>, mut findings: Findings) ->
     let groups = groups::build(&checked.corpus, packages.values(), &rules, compiled, &data);
     let code = Code { entries, groups, engines, data };
     let packages = packages.into_keys().collect();
-    Ok(Policies { rules, standing, notices, sha256, files, packages, code })
+    Ok(Policies { rules, standing, notices, sha256, files, watched: Vec::new(), packages, code })
 }
 
 /// SHA-256 over names and contents in order of name, lengths first so that no two sets run together.
