@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod analysis;
+mod bundle;
 mod countries;
 mod decision;
 mod diagnostic;
@@ -31,6 +32,7 @@ mod techniques;
 pub mod testing;
 mod vocabulary;
 
+pub use bundle::{BundleInfo, SigningAlgorithm, UnknownAlgorithm, Verification, VerificationKey};
 pub use countries::country_name;
 pub use decision::{Action, Cause, DEFAULT_TTL, Decision, EvalError, Outcome};
 pub use diagnostic::{Diagnostic, LoadErrors};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::analysis::FieldSet;
+use crate::bundle::{BundleInfo, Verification};
 use crate::diagnostic::{Diagnostic, LoadErrors};
 use crate::kind::KindSet;
 use crate::load;
@@ -15,10 +16,13 @@ use crate::vocabulary::{Engine, Maturity, Mode, OnError, Severity, Technique, Ve
 /// What to load.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Rego files, and directories searched for `*.rego`. `*_test.rego` is left out.
+    /// Rego files, directories searched for `*.rego`, and OPA bundles: archives, and directories with a manifest. `*_test.rego`
+    /// is left out.
     pub paths: Vec<PathBuf>,
-    /// JSON and YAML files, merged into `data`.
+    /// JSON and YAML files, merged into `data`, and directories of them, whose files go where their directory says.
     pub data: Vec<PathBuf>,
+    /// How bundles are verified.
+    pub verification: Verification,
     /// Whether to load the shipped policies as well.
     pub shipped: bool,
     /// Documents that are there without a file, by name and JSON text. What a file in `data` says under the same key at the
@@ -85,6 +89,7 @@ pub struct Policies {
     pub(crate) sha256: String,
     pub(crate) files: Vec<String>,
     pub(crate) watched: Vec<PathBuf>,
+    pub(crate) bundles: Vec<BundleInfo>,
     pub(crate) packages: Vec<String>,
     pub(crate) code: load::Code,
 }
@@ -139,6 +144,11 @@ impl Policies {
     /// one, so they need not be watched recursively.
     pub fn watched(&self) -> Vec<PathBuf> {
         self.watched.clone()
+    }
+
+    /// The bundles loaded, in the order of their names.
+    pub fn bundles(&self) -> &[BundleInfo] {
+        &self.bundles
     }
 
     /// The packages that hold event or standing rules, sorted.

@@ -12,9 +12,11 @@ use std::{
 use alerts::Sink;
 use anyhow::{Context as _, Result, bail};
 use geoip::{Accept, VoteRule};
+use rules::Verification;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
+    bundle::{self, BundleFlags, BundleSection},
     bypass::usual_exceptions,
     geo::{self, updater::Updater},
     kernel::attach::Scope,
@@ -77,11 +79,11 @@ pub struct Flags {
     /// Settings file (TOML).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Policy file or directory, instead of the shipped policies. May be repeated.
+    /// Policy file, directory or OPA bundle, instead of the shipped policies. May be repeated.
     #[arg(long, value_name = "PATH")]
     pub policy: Vec<PathBuf>,
-    /// JSON or YAML file merged into `data`. May be repeated.
-    #[arg(long, value_name = "FILE")]
+    /// JSON or YAML file merged into `data`, or directory of them. May be repeated.
+    #[arg(long, value_name = "PATH")]
     pub data: Vec<PathBuf>,
     /// Country database (MMDB, or CSV of start,end,country) instead of the embedded one. May be repeated; the first is the
     /// primary one.
@@ -111,6 +113,9 @@ pub struct Flags {
     /// Fail the start unless this much enforcement is reached.
     #[arg(long)]
     pub require: Option<Require>,
+    /// Verification of policy bundles.
+    #[command(flatten)]
+    pub bundle: BundleFlags,
 }
 
 /// The file.
@@ -139,6 +144,8 @@ struct Document {
     egress: EgressSection,
     #[serde(default)]
     policies: PoliciesSection,
+    #[serde(default)]
+    bundle: BundleSection,
 }
 
 /// `[policies]`: how they come into force.
@@ -272,7 +279,7 @@ pub enum Bypass {
 /// Settings in force.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Policy files and directories; empty: the shipped set.
+    /// Policy files, directories and bundles; empty: the shipped set.
     pub policy: Vec<PathBuf>,
     /// Data files.
     pub data: Vec<PathBuf>,
@@ -310,6 +317,8 @@ pub struct Config {
     pub tests: Tests,
     /// Modes by package or rule id, in the place of those that the policies say.
     pub modes: BTreeMap<String, Mode>,
+    /// How policy bundles are verified.
+    pub verification: Verification,
 }
 
 impl Config {
@@ -346,6 +355,7 @@ impl Config {
             watch: file.policies.watch,
             tests: file.policies.tests,
             modes: file.policies.mode,
+            verification: bundle::verification(&flags.bundle, &file.bundle)?,
         })
     }
 }

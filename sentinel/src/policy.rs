@@ -71,6 +71,7 @@ pub fn options(config: &Config) -> Result<LoadOptions> {
     Ok(LoadOptions {
         paths: config.policy.clone(),
         data: config.data.clone(),
+        verification: config.verification.clone(),
         shipped: config.policy.is_empty(),
         defaults: embargo::defaults()?,
     })

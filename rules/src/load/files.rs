@@ -48,7 +48,7 @@ pub(crate) fn rego_files(paths: &[PathBuf], tests: bool, findings: &mut Findings
 }
 
 /// The same file under two names would define every rule twice.
-fn without_doubles(found: BTreeSet<PathBuf>) -> Vec<PathBuf> {
+pub(super) fn without_doubles(found: BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let mut seen = BTreeSet::new();
     found.into_iter().filter(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone()))).collect()
 }
@@ -96,7 +96,7 @@ impl Search<'_> {
     }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
     let finding = Diagnostic::file(path.display().to_string(), format!("cannot be read: {error}"));
     match error.kind() {
         std::io::ErrorKind::NotFound => finding.hint("check the path"),
@@ -117,8 +117,16 @@ pub(crate) fn read_text(path: &Path, max: usize) -> Result<Text, Diagnostic> {
         return Err(Diagnostic::file(file, format!("is {} bytes long; the limit is {max}", metadata.len())));
     }
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    from_bytes(file, bytes, max)
+}
+
+/// Makes text of what a file holds.
+pub(crate) fn from_bytes(file: String, bytes: Vec<u8>, max: usize) -> Result<Text, Diagnostic> {
+    if bytes.len() > max {
+        return Err(Diagnostic::file(file, format!("is {} bytes long; the limit is {max}", bytes.len())));
+    }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Text { file, text: text.strip_prefix('\u{feff}').unwrap_or(&text).into() }),
+        Ok(text) => Ok(Text::new(file, text.strip_prefix('\u{feff}').unwrap_or(&text))),
         Err(error) => {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;

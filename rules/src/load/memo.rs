@@ -147,7 +147,7 @@ mod tests {
             alert contains \"x\" if { lib.is(input.process); some i in input.list; f(i) == f(upper(input.s)) }\n\n\
             alert contains \"y\" if { not f(upper(input.s)) == \"b\"; f(input.s) with input as {} }\n";
         let library = "package lib\n\nis(x) if x.name == \"sh\"\n";
-        let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.into() };
+        let text = |file: &str, text: &str| Text::new(file, text);
         let mut findings = Findings::default();
         let corpus =
             check_all(&[text("lib", library), text("p", policy)], &regorus::Value::new_object(), &mut findings);

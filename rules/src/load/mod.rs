@@ -19,11 +19,11 @@ mod memo;
 mod metadata;
 pub(crate) mod parse;
 mod shipped;
+pub(crate) mod sources;
 mod standing;
 mod undefined;
 pub(crate) mod watch;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use regorus::Value;
@@ -34,8 +34,10 @@ use crate::analysis::corpus::Corpus;
 use crate::diagnostic::{Diagnostic, Findings, LoadErrors};
 use crate::policies::{LoadOptions, Policies};
 use builder::Builder;
+use data::Document;
 use metadata::Annotations;
 use parse::Text;
+use sources::{Request, Sources};
 
 pub(crate) use groups::Group;
 pub(crate) use shipped::{shipped_policies, shipped_tests};
@@ -68,33 +70,35 @@ pub(crate) struct Code {
 /// Loads files.
 pub(crate) fn load(options: &LoadOptions) -> Result<Policies, LoadErrors> {
     let mut findings = Findings::default();
-    let mut texts = if options.shipped { shipped_policies() } else { Vec::new() };
-    let paths = files::rego_files(&options.paths, false, &mut findings);
-    texts.extend(files::read_policies(&paths, &mut findings));
-    let mut data = read_data(&options.data, &mut findings);
-    data.extend(data::unclaimed(&options.defaults, &data));
-    let mut policies = on_large_stack(move || build(texts, data, findings))?;
+    let request = Request {
+        paths: &options.paths,
+        data: &options.data,
+        tests: false,
+        verification: &options.verification,
+        defaults: &options.defaults,
+    };
+    let mut sources = sources::read(&request, &mut findings);
+    if options.shipped {
+        sources.texts.extend(shipped_policies());
+    }
+    let mut policies = on_large_stack(move || build(sources, findings))?;
     policies.watched = watch::watched(options);
     Ok(policies)
 }
 
 /// Loads texts.
 pub(crate) fn load_texts(modules: &[(&str, &str)], data: &str) -> Result<Policies, LoadErrors> {
-    let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.into() };
-    let texts = modules.iter().map(|(file, content)| text(file, content)).collect();
-    let data = if data.is_empty() { Vec::new() } else { vec![text("data.json", data)] };
-    on_large_stack(move || build(texts, data, Findings::default()))
-}
-
-pub(crate) fn read_data(paths: &[PathBuf], findings: &mut Findings) -> Vec<Text> {
-    let mut texts = Vec::new();
-    for path in paths {
-        match files::read_text(path, files::MAX_DATA_BYTES) {
-            Ok(text) => texts.push(text),
-            Err(finding) => findings.error(finding),
+    let mut findings = Findings::default();
+    let texts = modules.iter().map(|(file, content)| Text::new(*file, *content)).collect();
+    let mut documents = Vec::new();
+    if !data.is_empty() {
+        match Document::read(Text::new("data.json", data), &[]) {
+            Ok(document) => documents.push(document),
+            Err(finding) => findings.error(*finding),
         }
     }
-    texts
+    let sources = Sources { texts, data: documents, bundles: Vec::new() };
+    on_large_stack(move || build(sources, findings))
 }
 
 /// Runs `work` where recursion over a policy cannot overflow the stack.
@@ -146,11 +150,13 @@ fn check(texts: &[Text], data: &Value, findings: &mut Findings) -> Checked {
     Checked { corpus, annotations, safe }
 }
 
-fn build(mut texts: Vec<Text>, data_texts: Vec<Text>, mut findings: Findings) -> Result<Policies, LoadErrors> {
+fn build(sources: Sources, mut findings: Findings) -> Result<Policies, LoadErrors> {
+    let Sources { mut texts, data: documents, bundles } = sources;
     texts.sort_by(|a, b| a.file.cmp(&b.file));
-    let data = data::merge(&data_texts, &mut findings);
-    let sha256 = digest(&texts, &data_texts);
-    let mut files: Vec<String> = texts.iter().chain(&data_texts).map(|text| text.file.clone()).collect();
+    let data = data::merge(&documents, &mut findings);
+    let sha256 = digest(&texts, &documents);
+    let mut files: Vec<String> =
+        texts.iter().chain(documents.iter().map(|document| &document.text)).map(|text| text.file.clone()).collect();
     files.sort();
     let checked = check(&texts, &data, &mut findings);
     let found = definitions::find(&checked.corpus, &mut findings);
@@ -179,12 +185,12 @@ fn build(mut texts: Vec<Text>, data_texts: Vec<Text>, mut findings: Findings) ->
     let groups = groups::build(&checked.corpus, packages.values(), &rules, compiled, &data);
     let code = Code { entries, groups, engines, data };
     let packages = packages.into_keys().collect();
-    Ok(Policies { rules, standing, notices, sha256, files, watched: Vec::new(), packages, code })
+    Ok(Policies { rules, standing, notices, sha256, files, watched: Vec::new(), bundles, packages, code })
 }
 
 /// SHA-256 over names and contents in order of name, lengths first so that no two sets run together.
-fn digest(texts: &[Text], data: &[Text]) -> String {
-    let mut all: Vec<&Text> = texts.iter().chain(data).collect();
+fn digest(texts: &[Text], data: &[Document]) -> String {
+    let mut all: Vec<&Text> = texts.iter().chain(data.iter().map(|document| &document.text)).collect();
     all.sort_by(|a, b| a.file.cmp(&b.file));
     let mut hash = Sha256::new();
     for text in all {

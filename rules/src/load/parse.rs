@@ -13,7 +13,7 @@ use crate::load::guard::{self, Refused, Tokens};
 /// Longest line. Synthetic modules have longer heads than what they are made from, so regorus gets twice this.
 pub(super) const MAX_COLUMN: NonZeroU32 = NonZeroU32::new(4 * 1024).unwrap();
 /// Largest file.
-pub(super) const MAX_BYTES: NonZeroUsize = NonZeroUsize::new(2 << 20).unwrap();
+pub(crate) const MAX_BYTES: NonZeroUsize = NonZeroUsize::new(2 << 20).unwrap();
 /// Most lines in a file.
 pub(super) const MAX_LINES: NonZeroUsize = NonZeroUsize::new(50_000).unwrap();
 /// Deepest nesting of the expressions of one rule.
@@ -24,6 +24,14 @@ pub(super) const MAX_DEPTH: usize = 100;
 pub(crate) struct Text {
     pub(crate) file: String,
     pub(crate) text: Arc<str>,
+    /// Whether it is in the older language, where the manifest of a bundle says.
+    pub(crate) v0: Option<bool>,
+}
+
+impl Text {
+    pub(crate) fn new(file: impl Into<String>, text: impl Into<Arc<str>>) -> Text {
+        Text { file: file.into(), text: text.into(), v0: None }
+    }
 }
 
 /// Parses one module.
@@ -46,7 +54,7 @@ pub(super) fn parse(input: &Text) -> Result<(Source, Tokens), Box<Diagnostic>> {
             Box::new(finding.hint("split it: give parts of it names, or put the values into a set"))
         }
     })?;
-    let v0 = declares_v0(&input.text);
+    let v0 = input.v0.unwrap_or_else(|| declares_v0(&input.text));
     let parse = || {
         let mut parser = Parser::new(&source)?;
         parser.set_max_col(MAX_COLUMN);
@@ -111,7 +119,7 @@ mod tests {
     use super::*;
 
     fn failure(text: &str) -> Diagnostic {
-        *parse(&Text { file: "a:b.rego".to_owned(), text: text.into() }).err().unwrap()
+        *parse(&Text::new("a:b.rego", text)).err().unwrap()
     }
 
     #[test]
@@ -131,7 +139,7 @@ mod tests {
     #[test]
     fn the_older_language_has_to_be_named() {
         let text = "# a comment\n# rego: v0\npackage a\ndeny[x] { x := 1 }\n";
-        assert!(parse(&Text { file: "a".to_owned(), text: text.into() }).unwrap().0.v0);
+        assert!(parse(&Text::new("a", text)).unwrap().0.v0);
         assert!(!declares_v0("package a\n# rego: v0\n"));
     }
 

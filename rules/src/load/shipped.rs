@@ -7,7 +7,7 @@ const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shipped.rs"))
 
 fn texts(tests: bool) -> Vec<Text> {
     let wanted = FILES.iter().filter(|(file, _)| file.ends_with("_test.rego") == tests);
-    wanted.map(|(file, text)| Text { file: (*file).to_owned(), text: (*text).into() }).collect()
+    wanted.map(|(file, text)| Text::new(*file, *text)).collect()
 }
 
 /// The policies.

@@ -18,6 +18,9 @@ pub(crate) fn watched(options: &LoadOptions) -> Vec<PathBuf> {
         found.insert(path.clone());
         directories(path, 0, &mut entered, &mut found);
     }
+    if options.verification.is_required() {
+        found.extend(options.verification.keys.values().map(|key| key.file.clone()));
+    }
     found.into_iter().collect()
 }
 

@@ -14,12 +14,14 @@ use regex::Regex;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
+use crate::Verification;
 use crate::analysis::corpus::Corpus;
 use crate::analysis::graph::{Definition, rule_path};
 use crate::diagnostic::{Findings, LoadErrors};
 use crate::load;
 use crate::load::compile;
 use crate::load::parse::message;
+use crate::load::sources::{self, Request, Sources};
 
 pub use coverage::FileCoverage;
 
@@ -28,8 +30,10 @@ pub use coverage::FileCoverage;
 pub struct TestOptions {
     /// Rego files, and directories searched for `*.rego`, tests and policies alike.
     pub paths: Vec<PathBuf>,
-    /// JSON and YAML files, merged into `data`.
+    /// JSON and YAML files and directories, merged into `data`.
     pub data: Vec<PathBuf>,
+    /// How bundles are verified.
+    pub verification: Verification,
     /// Whether to add the shipped policies and their tests.
     pub shipped: bool,
     /// Documents that are there without a file, as in [`crate::LoadOptions`].
@@ -105,16 +109,19 @@ const TIME: ExecutionTimerConfig =
 /// Loads policies and tests, and runs the tests. Errors of loading are those `Policies::load` would give.
 pub fn run(options: &TestOptions) -> Result<TestReport, LoadErrors> {
     let mut findings = Findings::default();
-    let mut texts = Vec::new();
+    let request = Request {
+        paths: &options.paths,
+        data: &options.data,
+        tests: true,
+        verification: &options.verification,
+        defaults: &options.defaults,
+    };
+    let Sources { mut texts, data, .. } = sources::read(&request, &mut findings);
     if options.shipped {
         texts.extend(load::shipped_policies());
         texts.extend(load::shipped_tests());
     }
-    let paths = load::files::rego_files(&options.paths, true, &mut findings);
-    texts.extend(load::files::read_policies(&paths, &mut findings));
     texts.sort_by(|a, b| a.file.cmp(&b.file));
-    let mut data = load::read_data(&options.data, &mut findings);
-    data.extend(load::data::unclaimed(&options.defaults, &data));
     load::on_large_stack(move || {
         let data = load::data::merge(&data, &mut findings);
         let corpus = load::check_all(&texts, &data, &mut findings);

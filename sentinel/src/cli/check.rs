@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use anyhow::Result;
 
 use crate::{
+    bundle::BundleFlags,
     config::{Config, Flags},
     kernel::features,
     policy::{self, Loaded},
@@ -13,11 +14,11 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Policy files or directories; none: the shipped policies, or those of the settings file.
+    /// Policy files, directories or OPA bundles; none: the shipped policies, or those of the settings file.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// JSON or YAML file merged into `data`. May be repeated.
-    #[arg(long, value_name = "FILE")]
+    /// JSON or YAML file merged into `data`, or directory of them. May be repeated.
+    #[arg(long, value_name = "PATH")]
     data: Vec<PathBuf>,
     /// Settings file (TOML).
     #[arg(long, value_name = "FILE")]
@@ -25,6 +26,8 @@ pub(super) struct Args {
     /// Country database. May be repeated; the first is the primary one.
     #[arg(long, value_name = "FILE")]
     geoip: Vec<PathBuf>,
+    #[command(flatten)]
+    bundle: BundleFlags,
 }
 
 /// Loads and compiles; prints the rules.
@@ -34,6 +37,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         policy: args.paths.clone(),
         data: args.data.clone(),
         geoip: args.geoip.clone(),
+        bundle: args.bundle.clone(),
         ..Flags::default()
     };
     let config = Config::load(&flags)?;

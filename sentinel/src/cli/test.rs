@@ -6,15 +6,18 @@ use anyhow::{Result, anyhow};
 use regex::Regex;
 use rules::testing::{self, TestCase, TestOptions, TestOutcome, TestReport};
 
-use crate::embargo;
+use crate::{
+    bundle::{self, BundleFlags, BundleSection},
+    embargo,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Policy and test files or directories; none: the shipped policies and their tests.
+    /// Policy and test files, directories or OPA bundles; none: the shipped policies and their tests.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// JSON or YAML file merged into `data`. May be repeated.
-    #[arg(long, value_name = "FILE")]
+    /// JSON or YAML file merged into `data`, or directory of them. May be repeated.
+    #[arg(long, value_name = "PATH")]
     data: Vec<PathBuf>,
     /// Run only tests whose package and name match.
     #[arg(long, value_name = "REGEX")]
@@ -31,6 +34,8 @@ pub(super) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    bundle: BundleFlags,
 }
 
 /// Runs the tests; exit code 1 if one failed or there was none.
@@ -38,6 +43,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let options = TestOptions {
         paths: args.paths.clone(),
         data: args.data.clone(),
+        verification: bundle::verification(&args.bundle, &BundleSection::default())?,
         shipped: args.paths.is_empty(),
         defaults: embargo::defaults()?,
         filter: args.run.clone(),
