@@ -110,7 +110,7 @@ fn every_algorithm_verifies() {
         let policies = load(&[&signed(bundle)], &key(file, algorithm, "write")).unwrap();
         let info = &policies.bundles()[0];
         assert_eq!((info.verified_by.as_deref(), info.revision.as_str()), (Some("office"), "7"), "{bundle}");
-        assert_eq!(info.roots, ["office", "sentinel/office"]);
+        assert_eq!(info.roots, ["office", "sentinel/office", "sentinel/office_test"]);
         assert_eq!(policies.data()["office"]["more"]["a"].as_u64().unwrap(), 1);
         assert_eq!(policies.rules().len(), 1);
         assert!(policies.files().iter().any(|file| file.ends_with(".tar.gz/policy/office.rego")));
@@ -238,6 +238,7 @@ fn roots_are_enforced() {
     for (file, text, part) in [
         ("b.rego", "package sentinel.b\n\nx := 1\n", "package sentinel.b is outside of the bundle's roots"),
         ("data.json", r#"{"lists": 1, "other": 2}"#, "data.other is outside of the bundle's roots"),
+        ("a_test.rego", "package sentinel.b_test\n", "package sentinel.b_test is outside of the bundle's roots"),
         ("other/data.yaml", "a: 1\n", "data.other is outside of the bundle's roots"),
     ] {
         let error = bundle("bad.tgz", &[(".manifest", manifest), (file, text)]).unwrap_err();
@@ -393,4 +394,37 @@ fn a_directory_of_data_is_mounted_by_path() {
     assert!(error.contains("more.json:2:10: error: is not valid JSON"), "{error}");
     directory.write("data/a/b/more.json", b"7");
     assert!(load().unwrap_err().contains("data.a.b is also defined in"));
+}
+
+/// A changed byte is refused, or changes nothing of what is loaded.
+#[test]
+fn no_flipped_byte_passes_the_signature() {
+    let directory = Directory::new("flips");
+    let verification = key("p256.pub", "ES256", "write");
+    let mut tar = Vec::new();
+    GzDecoder::new(fs::File::open(signed("es256.tar.gz")).unwrap()).read_to_end(&mut tar).unwrap();
+    let seen = |path: &Path| {
+        load(&[path], &verification).map(|policies| {
+            let rules: Vec<_> =
+                policies.rules().iter().map(|rule| (rule.id.clone(), rule.fingerprint.clone())).collect();
+            (policies.data().clone(), rules, policies.bundles()[0].revision.clone())
+        })
+    };
+    let wanted = seen(&signed("es256.tar.gz")).unwrap();
+    let (mut state, mut loaded) = (1_u64, 0);
+    for round in 0..400_u64 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let place = usize::try_from((state >> 33) % u64::try_from(tar.len()).unwrap()).unwrap();
+        let mut flipped = tar.clone();
+        flipped[place] ^= 1 << (round % 8);
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::none());
+        gzip.write_all(&flipped).unwrap();
+        let path = directory.write("b.tar.gz", &gzip.finish().unwrap());
+        if let Ok(found) = seen(&path) {
+            assert_eq!(found, wanted, "byte {place}");
+            loaded += 1;
+        }
+    }
+    // Padding between files is no content.
+    assert!(loaded > 0 && loaded < 400, "{loaded}");
 }

@@ -85,6 +85,10 @@ pub fn options(config: &Config) -> Result<LoadOptions> {
 pub fn read(config: &Config) -> Result<Read> {
     let options = options(config)?;
     let policies = Policies::load(&options).map_err(|errors| anyhow!("the policies are not usable:\n{errors}"))?;
+    for bundle in policies.bundles() {
+        let key = bundle.verified_by.as_deref().map_or("unsigned".to_owned(), |key| format!("verified with key {key}"));
+        tracing::info!("bundle {} revision \"{}\": {key}", bundle.path, bundle.revision.escape_debug());
+    }
     let programmes = Arc::new(Programmes::of(policies.data()));
     Ok(Read { policies: Arc::new(policies), programmes })
 }

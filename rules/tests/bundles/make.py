@@ -10,7 +10,7 @@ import base64, gzip, hashlib, hmac, io, json, pathlib, subprocess, tarfile, temp
 HERE = pathlib.Path(__file__).parent
 
 FILES = {
-    ".manifest": '{"roots": ["sentinel/office", "office"], "revision": "7", "metadata": {"by": "make.py", "n": 1.50}}',
+    ".manifest": '{"roots": ["sentinel/office", "sentinel/office_test", "office"], "revision": "7", "metadata": {"by": "make.py", "n": 1.50}}',
     "office/data.json": '{ "ports": [443, 8443],\n  "name": "B\\u00fcro <1>", "limit": 1.50, "far": 1e3 }\n',
     "office/more/data.yaml": "b: two\na: 1\n",
     "policy/office.rego": (
