@@ -32,10 +32,33 @@ pub(super) fn of_json(text: &str) -> Result<String, String> {
     Ok(spell(&json))
 }
 
-/// The canonical spelling of a document that was YAML.
+/// The canonical spelling of a document that was YAML. OPA makes Go's numbers of its numbers first.
 pub(super) fn of_value(value: &Value) -> Result<String, String> {
     let json = value.to_json_str().map_err(|error| error.to_string())?;
-    of_json(&json)
+    let mut reader = Reader { text: &json, chars: json.char_indices().peekable() };
+    Ok(spell(&with_go_numbers(reader.value(0)?)))
+}
+
+fn with_go_numbers(json: Json) -> Json {
+    match json {
+        Json::Plain(word) => Json::Plain(go_number(&word).unwrap_or(word)),
+        Json::List(items) => Json::List(items.into_iter().map(with_go_numbers).collect()),
+        Json::Object(fields) => {
+            Json::Object(fields.into_iter().map(|(key, value)| (key, with_go_numbers(value))).collect())
+        }
+        Json::Text(_) => json,
+    }
+}
+
+/// A number as Go's encoder spells it; none for what is a whole number already, or no number.
+fn go_number(word: &str) -> Option<String> {
+    if word.parse::<i64>().is_ok() || word.parse::<u64>().is_ok() || !is_number(word) {
+        return None;
+    }
+    let number: f64 = word.parse().ok()?;
+    let plain = number == 0.0 || (1e-6..1e21).contains(&number.abs());
+    let spelt = if plain { format!("{number}") } else { format!("{number:e}") };
+    Some(if number.abs() >= 1e21 { spelt.replace('e', "e+") } else { spelt })
 }
 
 fn spell(json: &Json) -> String {
@@ -292,5 +315,13 @@ mod tests {
     fn yaml_is_spelt_as_its_json() {
         let value = Value::from_yaml_str("b: [1, 1.5, yes it is]\na: {x: null, y: true}\n").unwrap();
         assert_eq!(of_value(&value).as_deref(), Ok(r#"{"a":{"x":null,"y":true},"b":[1,1.5,"yes it is"]}"#));
+    }
+
+    #[test]
+    fn numbers_of_yaml_are_those_of_go() {
+        let text = "[1.0, 1e21, 1.5e-7, 1e20, 0.1, 18446744073709551615, -0.0, 123456789.5]";
+        let value = Value::from_yaml_str(text).unwrap();
+        let wanted = "[1,1e+21,1.5e-7,100000000000000000000,0.1,18446744073709551615,-0,123456789.5]";
+        assert_eq!(of_value(&value).as_deref(), Ok(wanted));
     }
 }

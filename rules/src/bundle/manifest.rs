@@ -4,10 +4,11 @@
 
 use regex::Regex;
 use regorus::Value;
+use regorus::value::Object;
 
 use super::{Files, MANIFEST, pattern, roots};
 use crate::diagnostic::{Diagnostic, Findings};
-use crate::fields::{Fields, Problem, text, type_name};
+use crate::fields::{Fields, Problem, nearest, text, type_name};
 
 /// Keys of a manifest that OPA defines.
 const KEYS: &[&str] = &["revision", "roots", "wasm", "rego_version", "file_rego_versions", "metadata"];
@@ -45,7 +46,9 @@ impl Manifest {
                 return None;
             }
         };
-        read(&value).map_err(|problem| findings.error(Diagnostic::file(name, problem.message).hint(problem.hint))).ok()
+        read(&name, &value, findings)
+            .map_err(|problem| findings.error(Diagnostic::file(name, problem.message).hint(problem.hint)))
+            .ok()
     }
 
     /// Whether a module is in the older language; `None` when the manifest does not say.
@@ -56,11 +59,11 @@ impl Manifest {
     }
 }
 
-fn read(value: &Value) -> Result<Manifest, Problem> {
+fn read(name: &str, value: &Value, findings: &mut Findings) -> Result<Manifest, Problem> {
     let Value::Object(object) = value else {
         return Err(Problem::new(format!("the manifest is {}, not an object", type_name(value))));
     };
-    let fields = Fields::new(object, KEYS)?;
+    let fields = fields(name, object, findings)?;
     if fields.list("wasm").iter().any(|wasm| !matches!(wasm, Value::Null)) {
         return Err(Problem::new("the manifest names WebAssembly entry points, which Sentinel does not run")
             .hint("build the bundle with `opa build -t rego`"));
@@ -76,6 +79,19 @@ fn read(value: &Value) -> Result<Manifest, Problem> {
         v0: fields.get("rego_version").map(|value| version("rego_version", value)).transpose()?,
         file_versions: file_versions(&fields)?,
     })
+}
+
+/// The fields. A key that is nearly a known one is a mistake; another may be of a later OPA.
+fn fields<'m>(name: &str, object: &'m Object, findings: &mut Findings) -> Result<Fields<'m>, Problem> {
+    let keys: Vec<&str> = object.iter().filter_map(|(key, _)| key.as_string().ok().map(AsRef::as_ref)).collect();
+    for key in keys.iter().filter(|key| !KEYS.contains(key)) {
+        if nearest(key, KEYS).is_some() {
+            return Fields::new(object, KEYS);
+        }
+        findings
+            .notice(Diagnostic::file(name, format!("the key \"{}\" is not known and left alone", key.escape_debug())));
+    }
+    Fields::new(object, &keys)
 }
 
 /// Whether a version is the older language.
@@ -125,6 +141,15 @@ mod tests {
         assert_eq!((version("a.rego"), version("foo/a.rego")), (Some(false), Some(true)));
         assert_eq!((version("foo/new.rego"), version("foo/deep/a.rego")), (Some(false), Some(true)));
         assert_eq!((manifest.revision.as_str(), manifest.roots.as_slice()), ("7", &[String::new()][..]));
+    }
+
+    #[test]
+    fn keys_of_a_later_opa_are_noticed() {
+        let mut findings = Findings::default();
+        let text = br#"{"revision": "7", "something_else": 1}"#.to_vec();
+        let files = Files::from([(MANIFEST.to_owned(), text)]);
+        assert!(Manifest::of("b", &files, &mut findings).is_some());
+        assert!(findings.notices[0].message.contains("\"something_else\" is not known"));
     }
 
     #[test]

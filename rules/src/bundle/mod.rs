@@ -109,7 +109,10 @@ fn starts_as_gzip(path: &Path) -> bool {
 
 /// A file that is named as policy, is no bundle, and cannot be verified.
 pub(crate) fn refuse_unverified(path: &Path) -> Diagnostic {
-    let message = "is no bundle, so its signature cannot be verified, and a verification key is configured";
+    let message = match fs::metadata(path) {
+        Ok(_) => "is no bundle, so its signature cannot be verified, and a verification key is configured".to_owned(),
+        Err(error) => format!("cannot be read: {error}"),
+    };
     Diagnostic::file(path.display().to_string(), message)
         .hint("name a signed bundle, or run without a verification key")
 }

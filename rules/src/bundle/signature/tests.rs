@@ -93,6 +93,11 @@ fn a_bundle_that_opa_accepts() {
     let secret = File::new("accepts", "secret");
     let verification = with_key(&secret, SigningAlgorithm::Hs256, "write");
     assert_eq!(errors("/foo/bar", &files(WITH_PREFIX), &verification), "");
+    // As `opa build` writes it.
+    let mut built = files(WITH_PREFIX);
+    let signatures = format!("{{\"signatures\": [\"{WITH_PREFIX}\"], \"plugin\": \"_default\"}}");
+    built.insert(SIGNATURES.to_owned(), signatures.into_bytes());
+    assert_eq!(errors("/foo/bar", &built, &verification), "");
     // The prefix is part of what was signed.
     assert!(errors("/foo/baz", &files(WITH_PREFIX), &verification).contains("not in the signature"));
 }
