@@ -90,9 +90,15 @@ impl Policies {
         load::load(&LoadOptions { shipped: true, ..LoadOptions::default() })
     }
 
-    /// Loads from texts in memory: `(name, text)`. Data is a JSON object, or empty for none.
+    /// Loads from texts in memory: `(name, text)`. Data is a JSON object, or empty for none. Fields of `input` that no
+    /// event has, and names that nobody uses, are taken: for programs that run on other inputs than events.
     pub fn from_texts(modules: &[(&str, &str)], data: &str) -> Result<Policies, LoadErrors> {
-        load::load_texts(modules, data)
+        load::load_texts(modules, data, load::Strictness::Lenient)
+    }
+
+    /// Loads from texts in memory, held to the same as files.
+    pub fn from_texts_strict(modules: &[(&str, &str)], data: &str) -> Result<Policies, LoadErrors> {
+        load::load_texts(modules, data, load::Strictness::Strict)
     }
 
     /// The definitions of event rules; each has its index as place.

@@ -8,6 +8,8 @@ pub(crate) mod corpus;
 pub(crate) mod graph;
 pub(crate) mod kinds;
 pub(crate) mod names;
+pub(crate) mod reads;
+pub(crate) mod tidy;
 pub(crate) mod walk;
 
 use std::collections::BTreeSet;

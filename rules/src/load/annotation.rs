@@ -164,7 +164,7 @@ impl Block {
             } else if let Some(meant) = nearest(key, CUSTOM_KEYS) {
                 let message = format!("custom.{key} means nothing to Sentinel");
                 let finding = Diagnostic::at(&source.file, &source.text, line, 1, message);
-                findings.notice(finding.hint(format!("did you mean \"{meant}\"?")));
+                findings.notice(finding.hint(format!("did you mean \"{meant}\"?")).code("metadata"));
             }
         }
         Ok(())

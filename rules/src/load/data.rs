@@ -21,7 +21,7 @@ pub(crate) fn merge(texts: &[Text], findings: &mut Findings) -> Value {
                 if let Err((path, other)) = merged.add(&value, &text.file) {
                     let at = if path.is_empty() { "data".to_owned() } else { format!("data.{path}") };
                     let finding = Diagnostic::file(&text.file, format!("{at} is also defined in {other}"));
-                    findings.error(finding.hint("keep it in one of the two files"));
+                    findings.error(finding.hint("keep it in one of the two files").code("data-conflict"));
                 }
             }
             Err(finding) => findings.error(*finding),
@@ -45,7 +45,7 @@ pub(crate) fn unclaimed(defaults: &[(String, String)], files: &[Text]) -> Vec<Te
 }
 
 fn read(text: &Text) -> Result<Value, Box<Diagnostic>> {
-    let refuse = |message: String| Box::new(Diagnostic::file(&text.file, message));
+    let refuse = |message: String| Box::new(Diagnostic::file(&text.file, message).code("data-file"));
     let lower = text.file.to_lowercase();
     let yaml = lower.ends_with(".yaml") || lower.ends_with(".yml");
     let parsed = if yaml { Value::from_yaml_str(&text.text) } else { Value::from_json_str(&text.text) };
@@ -54,7 +54,10 @@ fn read(text: &Text) -> Result<Value, Box<Diagnostic>> {
         let (line, column) = place(&error).unwrap_or((0, 0));
         let kind = if yaml { "YAML" } else { "JSON" };
         let what = format!("is not valid {kind}: {}", message(&error));
-        Box::new(Diagnostic::at(&text.file, &text.text, line, column, what))
+        let mut finding = Diagnostic::at(&text.file, &text.text, line, 0, what).code("data-file");
+        // These parsers count characters.
+        finding.column = column;
+        Box::new(finding)
     })?;
     if depth(&value, 0) > MAX_DEPTH {
         return Err(refuse(format!("nests deeper than {MAX_DEPTH} levels")));

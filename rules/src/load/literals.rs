@@ -20,7 +20,7 @@ pub(super) fn check(corpus: &Corpus, found: &Found, rule: &RuleInfo, findings: &
     let mut report = |expr: &Expr, problem: Problem| {
         let span = expr.span();
         let finding = Diagnostic::at(&source.file, &source.text, span.line, span.col, problem.message);
-        findings.error(finding.hint(problem.hint));
+        findings.error(finding.hint(problem.hint).code("rule-member"));
     };
     let written = written_out(corpus, found, key);
     match written {

@@ -13,15 +13,17 @@ pub(crate) mod data;
 mod definitions;
 pub(crate) mod files;
 mod groups;
-mod guard;
+pub(crate) mod guard;
 mod literals;
 mod memo;
 mod metadata;
 pub(crate) mod parse;
 mod shipped;
 mod standing;
+mod strict;
 mod undefined;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ use regorus::rvm::program::Program;
 use sha2::{Digest, Sha256};
 
 use crate::analysis::corpus::Corpus;
+use crate::analysis::reads::OwnRead;
 use crate::diagnostic::{Diagnostic, Findings, LoadErrors};
 use crate::policies::{LoadOptions, Policies};
 use builder::Builder;
@@ -72,15 +75,24 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Policies, LoadErrors> {
     texts.extend(files::read_policies(&paths, &mut findings));
     let mut data = read_data(&options.data, &mut findings);
     data.extend(data::unclaimed(&options.defaults, &data));
-    on_large_stack(move || build(texts, data, findings))
+    on_large_stack(move || build(texts, data, Strictness::Strict, findings))
+}
+
+/// Whether what only a careful author would mind is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    /// It is: policies.
+    Strict,
+    /// It is not: programs that are evaluated on other inputs than events.
+    Lenient,
 }
 
 /// Loads texts.
-pub(crate) fn load_texts(modules: &[(&str, &str)], data: &str) -> Result<Policies, LoadErrors> {
+pub(crate) fn load_texts(modules: &[(&str, &str)], data: &str, strictness: Strictness) -> Result<Policies, LoadErrors> {
     let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.into() };
     let texts = modules.iter().map(|(file, content)| text(file, content)).collect();
     let data = if data.is_empty() { Vec::new() } else { vec![text("data.json", data)] };
-    on_large_stack(move || build(texts, data, Findings::default()))
+    on_large_stack(move || build(texts, data, strictness, Findings::default()))
 }
 
 pub(crate) fn read_data(paths: &[PathBuf], findings: &mut Findings) -> Vec<Text> {
@@ -96,7 +108,10 @@ pub(crate) fn read_data(paths: &[PathBuf], findings: &mut Findings) -> Vec<Text>
 
 /// Runs `work` where recursion over a policy cannot overflow the stack.
 pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, LoadErrors> + Send) -> Result<T, LoadErrors> {
-    let failure = |message: String| LoadErrors { errors: vec![Diagnostic::file("policies", message)], notices: vec![] };
+    let failure = |message: String| LoadErrors {
+        errors: vec![Diagnostic::file("policies", message).code("engine")],
+        notices: vec![],
+    };
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name("policy-load".to_owned()).stack_size(STACK);
         match builder.spawn_scoped(scope, work) {
@@ -111,11 +126,13 @@ struct Checked {
     corpus: Corpus,
     annotations: Annotations,
     safe: bool,
+    /// What definitions read in their own text; nothing in a lenient load.
+    own_reads: BTreeSet<OwnRead>,
 }
 
 /// Parses and checks texts as [`load`] does, up to where code would be made.
 pub(crate) fn check_all(texts: &[Text], data: &Value, findings: &mut Findings) -> Corpus {
-    let checked = check(texts, data, findings);
+    let checked = check(texts, data, Strictness::Strict, findings);
     definitions::find(&checked.corpus, findings);
     checked.corpus
 }
@@ -126,7 +143,7 @@ pub(crate) fn whole_engine(corpus: &Corpus, data: &Value, findings: &mut Finding
     engine.map_err(|error| findings.error_elsewhere(compile::locate(corpus, &[], &error))).ok()
 }
 
-fn check(texts: &[Text], data: &Value, findings: &mut Findings) -> Checked {
+fn check(texts: &[Text], data: &Value, strictness: Strictness, findings: &mut Findings) -> Checked {
     let mut modules = Vec::new();
     let mut annotations = Annotations::default();
     for text in texts {
@@ -139,17 +156,25 @@ fn check(texts: &[Text], data: &Value, findings: &mut Findings) -> Checked {
         }
     }
     let corpus = Corpus::new(modules);
-    let safe = checks::run(&corpus, findings) & undefined::check(&corpus, data, findings);
-    Checked { corpus, annotations, safe }
+    let sound = checks::run(&corpus, findings);
+    let safe = sound & undefined::check(&corpus, data, findings);
+    let strict = sound && strictness == Strictness::Strict;
+    let own_reads = if strict { strict::check(&corpus, findings) } else { BTreeSet::new() };
+    Checked { corpus, annotations, safe, own_reads }
 }
 
-fn build(mut texts: Vec<Text>, data_texts: Vec<Text>, mut findings: Findings) -> Result<Policies, LoadErrors> {
+fn build(
+    mut texts: Vec<Text>,
+    data_texts: Vec<Text>,
+    strictness: Strictness,
+    mut findings: Findings,
+) -> Result<Policies, LoadErrors> {
     texts.sort_by(|a, b| a.file.cmp(&b.file));
     let data = data::merge(&data_texts, &mut findings);
     let sha256 = digest(&texts, &data_texts);
     let mut files: Vec<String> = texts.iter().chain(&data_texts).map(|text| text.file.clone()).collect();
     files.sort();
-    let checked = check(&texts, &data, &mut findings);
+    let checked = check(&texts, &data, strictness, &mut findings);
     let found = definitions::find(&checked.corpus, &mut findings);
     let mut builder = Builder {
         checked: &checked,
@@ -161,7 +186,7 @@ fn build(mut texts: Vec<Text>, data_texts: Vec<Text>, mut findings: Findings) ->
         findings,
     };
     let packages = compile::by_package(&checked.corpus, &found);
-    builder.notice_shared_ids(&packages);
+    builder.refuse_shared_ids(&packages);
     if checked.safe {
         builder.rules(&found);
         for found in packages.values() {
