@@ -35,9 +35,9 @@ mod vocabulary;
 pub use countries::country_name;
 pub use decision::{Action, Cause, DEFAULT_TTL, Decision, EvalError, Outcome};
 pub use diagnostic::{Diagnostic, LoadErrors};
-pub use evaluator::{Evaluator, Limits};
+pub use evaluator::{Cost, Evaluator, Limits};
 pub use kind::{Kind, KindSet, UnknownKind};
-pub use policies::{LoadOptions, Policies, RuleInfo};
+pub use policies::{LoadOptions, Policies, RuleInfo, WrittenScope};
 pub use regorus::Value;
 pub use scope::{CidrError, Object, Scope, ScopeError, Subject, parse_cidr};
 pub use standing::{

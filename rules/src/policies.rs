@@ -9,7 +9,8 @@ use crate::analysis::FieldSet;
 use crate::diagnostic::{Diagnostic, LoadErrors};
 use crate::kind::KindSet;
 use crate::load;
-use crate::standing::StandingEntry;
+use crate::scope::Scope;
+use crate::standing::{PathPattern, StandingEntry};
 use crate::vocabulary::{Engine, Maturity, Mode, Severity, Technique, Verb};
 
 /// What to load.
@@ -63,8 +64,26 @@ pub struct RuleInfo {
     pub kinds: KindSet,
     /// The paths below `input` it reads, helpers included.
     pub fields: FieldSet,
+    /// The paths below `input` its conditions depend on, parts of objects followed into helpers; what only a message shows is
+    /// not among them. Empty in a lenient load.
+    pub conditions: FieldSet,
+    /// What its member says of the scope of the entry.
+    pub scope: WrittenScope,
+    /// Paths that its conditions ask the event's object to have; none when they ask otherwise.
+    pub targets: Vec<PathPattern>,
     /// What evaluates it.
     pub engine: Engine,
+}
+
+/// What the text of a rule says of the scope of its entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrittenScope {
+    /// Nothing: the entry has the default of its kind of event.
+    Default,
+    /// This one.
+    Is(Scope),
+    /// Something that is not known before the event.
+    Computed,
 }
 
 /// A loaded set of policies.

@@ -5,6 +5,7 @@
 //! will be found here as well.
 
 pub(crate) mod corpus;
+mod entry;
 pub(crate) mod graph;
 pub(crate) mod kinds;
 pub(crate) mod names;
@@ -16,6 +17,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use corpus::Corpus;
+pub use entry::beyond_entry;
 use graph::Definition;
 
 /// Paths below `input`, dotted. An index that is not known until evaluation is `*`, as in

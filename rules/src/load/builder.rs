@@ -1,6 +1,6 @@
 //! Describes, compiles and evaluates the definitions of one load.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::{Value, unstable::Rule};
 use sha2::{Digest as _, Sha256};
@@ -9,13 +9,13 @@ use super::annotation::Annotation;
 use super::compile::{self, Package};
 use super::definitions::{Found, Role};
 use super::{Checked, Entry, literals, standing};
-use crate::analysis::kinds::Kinds;
+use crate::analysis::kinds::{Kinds, Named};
 use crate::analysis::{FieldSet, fields_read};
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::kind::{Kind, KindSet};
 use crate::policies::RuleInfo;
 use crate::schema;
-use crate::standing::StandingEntry;
+use crate::standing::{PathPattern, StandingEntry};
 use crate::vocabulary::{Engine, Severity, Verb};
 
 /// The name of a destination, which comes from DNS answers.
@@ -65,7 +65,8 @@ impl Builder<'_> {
             if let Role::Event(verb) = found.role {
                 let annotation = self.annotation(found);
                 let set = kinds.of_definition(found.at);
-                let rule = self.rule(found, verb, annotation, set);
+                let targets = targets(&kinds.named(), set);
+                let rule = self.rule(found, verb, annotation, set, targets);
                 literals::check(&self.checked.corpus, found, &rule, &mut self.findings);
                 self.rules.push(rule);
                 self.entries.push(None);
@@ -85,7 +86,14 @@ impl Builder<'_> {
         }
     }
 
-    fn rule(&mut self, found: &Found, verb: Verb, annotation: Annotation, kinds: KindSet) -> RuleInfo {
+    fn rule(
+        &mut self,
+        found: &Found,
+        verb: Verb,
+        annotation: Annotation,
+        kinds: KindSet,
+        targets: Vec<PathPattern>,
+    ) -> RuleInfo {
         if kinds.is_empty() {
             let finding = self
                 .at(found, format!("`{verb}` can never fire: no event has the action it asks for"))
@@ -114,6 +122,9 @@ impl Builder<'_> {
             fingerprint: fingerprint(self.checked.corpus.rule(found.at)),
             kinds,
             fields,
+            conditions: self.checked.read.conditions.get(&found.at).cloned().unwrap_or_default().into_iter().collect(),
+            scope: literals::scope(&self.checked.corpus, found),
+            targets,
             engine: Engine::Rvm,
         }
     }
@@ -131,7 +142,7 @@ impl Builder<'_> {
     /// Says so when a condition reads what no event that the rule matches has.
     fn absent_fields(&mut self, found: &Found, kinds: KindSet) {
         let source = &self.checked.corpus.modules[found.at.0];
-        for read in self.checked.own_reads.iter().filter(|read| read.definition == found.at) {
+        for read in self.checked.read.own.iter().filter(|read| read.definition == found.at) {
             let Some(carried) = schema::node(&read.path).map(|node| node.kinds()) else { continue };
             if kinds.is_empty() || !carried.intersection(kinds).is_empty() {
                 continue;
@@ -186,6 +197,14 @@ impl Builder<'_> {
             *slot = Some(entry);
         }
     }
+}
+
+/// The paths that conditions ask of the event's object; on exec the new image is one.
+fn targets(named: &BTreeSet<Named>, kinds: KindSet) -> Vec<PathPattern> {
+    let only_exec = kinds == KindSet::of(Kind::Exec);
+    let of_object = |field: &str| field == "file.path" || (only_exec && field == "process.executable");
+    let asked = named.iter().filter(|named| of_object(&named.field) && named.text.starts_with('/'));
+    asked.map(|named| PathPattern { path: named.text.clone(), prefix: named.prefix }).collect()
 }
 
 /// Hash of a definition's own text, whatever file and line it stands in.

@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Findings};
 use crate::fields::Problem;
 use crate::load::definitions::Found;
 use crate::member;
-use crate::policies::RuleInfo;
+use crate::policies::{RuleInfo, WrittenScope};
 use crate::scope::Object;
 
 /// Checks the member of one definition, as far as it is literal.
@@ -38,6 +38,29 @@ pub(super) fn check(corpus: &Corpus, found: &Found, rule: &RuleInfo, findings: &
             report(written, member::wrong_type(rule.verb, &value));
         }
         _ => {}
+    }
+}
+
+/// What the member of a definition says of the scope of its entry.
+pub(super) fn scope(corpus: &Corpus, found: &Found) -> WrittenScope {
+    let Rule::Spec { head: RuleHead::Set { key: Some(key), .. }, .. } = corpus.rule(found.at) else {
+        return WrittenScope::Computed;
+    };
+    match written_out(corpus, found, key) {
+        Expr::Object { fields, .. } => {
+            let known = fields.iter().all(|(_, key, _)| literal_text(key).is_some());
+            let scope = fields.iter().find(|(_, key, _)| literal_text(key).as_deref() == Some("scope"));
+            match scope.map(|(_, _, value)| constant(value).and_then(|value| member::read_scope(&value).ok())) {
+                Some(Some(scope)) => WrittenScope::Is(scope),
+                Some(None) => WrittenScope::Computed,
+                None if known => WrittenScope::Default,
+                None => WrittenScope::Computed,
+            }
+        }
+        Expr::String { .. } | Expr::RawString { .. } => WrittenScope::Default,
+        // `sprintf` and its like give a message.
+        Expr::Call { .. } => WrittenScope::Default,
+        _ => WrittenScope::Computed,
     }
 }
 

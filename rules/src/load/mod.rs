@@ -23,7 +23,6 @@ mod standing;
 mod strict;
 mod undefined;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,7 +31,6 @@ use regorus::rvm::program::Program;
 use sha2::{Digest, Sha256};
 
 use crate::analysis::corpus::Corpus;
-use crate::analysis::reads::OwnRead;
 use crate::diagnostic::{Diagnostic, Findings, LoadErrors};
 use crate::policies::{LoadOptions, Policies};
 use builder::Builder;
@@ -126,8 +124,8 @@ struct Checked {
     corpus: Corpus,
     annotations: Annotations,
     safe: bool,
-    /// What definitions read in their own text; nothing in a lenient load.
-    own_reads: BTreeSet<OwnRead>,
+    /// What definitions read; nothing in a lenient load.
+    read: strict::Read,
 }
 
 /// Parses and checks texts as [`load`] does, up to where code would be made.
@@ -159,8 +157,8 @@ fn check(texts: &[Text], data: &Value, strictness: Strictness, findings: &mut Fi
     let sound = checks::run(&corpus, findings);
     let safe = sound & undefined::check(&corpus, data, findings);
     let strict = sound && strictness == Strictness::Strict;
-    let own_reads = if strict { strict::check(&corpus, findings) } else { BTreeSet::new() };
-    Checked { corpus, annotations, safe, own_reads }
+    let read = if strict { strict::check(&corpus, findings) } else { strict::Read::default() };
+    Checked { corpus, annotations, safe, read }
 }
 
 fn build(

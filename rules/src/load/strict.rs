@@ -4,17 +4,27 @@
 //! The analyses are in `analysis::reads` and `analysis::tidy`; here they become findings. Test files are not held to
 //! it: their `input` is what they make it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::analysis::corpus::{Corpus, Source};
+use crate::analysis::graph::Definition;
 use crate::analysis::reads::{self, Fault, OwnRead};
 use crate::analysis::tidy;
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::load::files::is_test;
 
-/// Checks every module; what the definitions read in their own text. Needs a corpus without recursion.
-pub(super) fn check(corpus: &Corpus, findings: &mut Findings) -> BTreeSet<OwnRead> {
+/// What the definitions read.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    /// In their own text.
+    pub(super) own: BTreeSet<OwnRead>,
+    /// In their conditions, helpers included.
+    pub(super) conditions: BTreeMap<Definition, BTreeSet<String>>,
+}
+
+/// Checks every module. Needs a corpus without recursion.
+pub(super) fn check(corpus: &Corpus, findings: &mut Findings) -> Read {
     let held = |source: &Source| !is_test(Path::new(&source.file));
     for source in corpus.modules.iter().filter(|source| held(source)) {
         for (line, column, fault) in tidy::find(source) {
@@ -38,7 +48,7 @@ pub(super) fn check(corpus: &Corpus, findings: &mut Findings) -> BTreeSet<OwnRea
             findings.notice(finding(source, line, column, fault));
         }
     }
-    report.own
+    Read { own: report.own, conditions: report.conditions }
 }
 
 fn finding(source: &Source, line: u32, column: u32, fault: Fault) -> Diagnostic {

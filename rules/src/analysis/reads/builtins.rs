@@ -88,7 +88,7 @@ impl Reads<'_> {
                 None => self.item(module, value, start(step)),
             };
         }
-        value.paths().for_each(|path| self.seen.read(module, path, start(key), None));
+        value.paths().for_each(|path| self.read(module, path, start(key), None));
         if matches!(otherwise, Value::Input(_)) { value.join(otherwise) } else { value }
     }
 }

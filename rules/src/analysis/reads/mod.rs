@@ -52,11 +52,16 @@ enum Step<'e> {
     Index(&'e Expr),
 }
 
+/// A value, and what has to be read to have it.
+type Known = (Value, BTreeSet<String>);
+
 struct Reads<'c> {
     corpus: &'c Corpus,
-    rules: BTreeMap<usize, Value>,
-    calls: BTreeMap<(usize, Vec<Value>), Value>,
+    rules: BTreeMap<usize, Known>,
+    calls: BTreeMap<(usize, Vec<Value>), Known>,
     seen: Seen,
+    /// What was read since somebody last looked: the conditions of one definition, helpers included.
+    conditions: BTreeSet<String>,
     fuel: u32,
     /// A function is looked at although nobody calls it.
     pretend: bool,
@@ -69,6 +74,7 @@ pub(crate) fn find(corpus: &Corpus) -> Report {
         rules: BTreeMap::new(),
         calls: BTreeMap::new(),
         seen: Seen::default(),
+        conditions: BTreeSet::new(),
         fuel: FUEL,
         pretend: false,
     };
@@ -97,7 +103,9 @@ impl<'c> Reads<'c> {
         for (place, rule) in self.corpus.modules[module].module.policy.iter().enumerate() {
             let function = matches!(rule.as_ref(), Rule::Spec { head: RuleHead::Func { .. }, .. });
             if function == functions {
+                self.conditions.clear();
                 self.definition((module, place), &[], Some((module, place)));
+                self.seen.conditions((module, place), std::mem::take(&mut self.conditions));
             }
         }
     }
@@ -126,7 +134,7 @@ impl<'c> Reads<'c> {
                         match &body.assign {
                             Some(assign) => self.value(module, &assign.value, &mut env),
                             None if body.is_else => Value::Scalar(Type::Boolean),
-                            None => self.head(module, head, &mut env),
+                            None => self.aside(own.is_some(), |reads| reads.head(module, head, &mut env)),
                         }
                     })
                     .collect();
@@ -168,7 +176,20 @@ impl<'c> Reads<'c> {
 
     fn query(&mut self, module: usize, query: &Query, env: &mut Env) {
         env.locals.push();
-        query.stmts.iter().for_each(|statement| self.statement(module, statement, env));
+        for (index, statement) in query.stmts.iter().enumerate() {
+            let aside = env.own.is_some() && is_for_the_head(index, query);
+            self.aside(aside, |reads| reads.statement(module, statement, env));
+        }
+    }
+
+    /// Looks at something that is, if `aside`, no condition.
+    fn aside<T>(&mut self, aside: bool, look: impl FnOnce(&mut Self) -> T) -> T {
+        let before = aside.then(|| self.conditions.clone());
+        let result = look(self);
+        if let Some(before) = before {
+            self.conditions = before;
+        }
+        result
     }
 
     fn statement(&mut self, module: usize, statement: &LiteralStmt, env: &mut Env) {
@@ -197,10 +218,15 @@ impl<'c> Reads<'c> {
                 }
                 self.bind(module, value, item, true, env);
             }
-            Literal::Expr { expr, .. } => drop(self.value(module, expr, env)),
+            Literal::Expr { expr, .. } => {
+                let value = self.value(module, expr, env);
+                // That an object is there is a condition too.
+                self.conditions.extend(value.object_path().map(str::to_owned));
+            }
             Literal::NotExpr { expr, .. } => {
                 let mut inside = Env { own: None, ..env.clone() };
-                self.value(module, expr, &mut inside);
+                let value = self.value(module, expr, &mut inside);
+                self.conditions.extend(value.object_path().map(str::to_owned));
             }
             Literal::Every { key, value, domain, query, .. } => {
                 let items = self.value(module, domain, env);
@@ -319,9 +345,25 @@ impl<'c> Reads<'c> {
             }
         }
         for path in value.paths() {
-            self.seen.read(module, path, start(expr), env.own);
+            self.read(module, path, start(expr), env.own);
         }
         value
+    }
+
+    fn read(&mut self, module: usize, path: &str, span: &Span, own: Option<Definition>) {
+        self.seen.read(module, path, span, own);
+        if !matches!(schema::node(path), Some(Node::Object(..))) {
+            self.conditions.insert(path.to_owned());
+        }
+    }
+
+    /// Computes a value, apart from what was read before.
+    fn known(&mut self, compute: impl FnOnce(&mut Self) -> Value) -> Known {
+        let before = std::mem::take(&mut self.conditions);
+        let value = compute(self);
+        let read = std::mem::replace(&mut self.conditions, before);
+        self.conditions.extend(read.iter().cloned());
+        (value, read)
     }
 
     /// The value a reference starts with, and how many of its steps lead to that.
@@ -361,14 +403,17 @@ impl<'c> Reads<'c> {
     }
 
     fn rule(&mut self, node: usize) -> Value {
-        if let Some(value) = self.rules.get(&node) {
+        if let Some((value, read)) = self.rules.get(&node) {
+            self.conditions.extend(read.iter().cloned());
             return value.clone();
         }
         let definitions = &self.corpus.graph.nodes[node].definitions;
-        let values: Vec<Value> = definitions.iter().map(|at| self.definition(*at, &[], None)).collect();
-        let value = Value::join_all(values);
-        self.rules.insert(node, value.clone());
-        value
+        let known = self.known(|reads| {
+            let values: Vec<Value> = definitions.iter().map(|at| reads.definition(*at, &[], None)).collect();
+            Value::join_all(values)
+        });
+        self.rules.insert(node, known.clone());
+        known.0
     }
 
     /// A named part of a value.
@@ -455,7 +500,7 @@ impl<'c> Reads<'c> {
                         Some(name) => self.field(module, &value, &name, key.span()),
                         None => self.item(module, value.clone(), key.span()),
                     };
-                    part.paths().for_each(|path| self.seen.read(module, path, key.span(), env.own));
+                    part.paths().for_each(|path| self.read(module, path, key.span(), env.own));
                     self.bind(module, item, part, declares, env);
                 }
             }
@@ -538,20 +583,34 @@ impl<'c> Reads<'c> {
 
     fn function(&mut self, node: usize, args: Vec<Value>) -> Value {
         let key = (node, args);
-        if let Some(value) = self.calls.get(&key).filter(|_| !self.pretend) {
+        if let Some((value, read)) = self.calls.get(&key).filter(|_| !self.pretend) {
+            self.conditions.extend(read.iter().cloned());
             return value.clone();
         }
         let definitions = &self.corpus.graph.nodes[node].definitions;
-        let values: Vec<Value> = definitions.iter().map(|at| self.definition(*at, &key.1, None)).collect();
-        let value = Value::join_all(values);
-        self.calls.insert(key, value.clone());
-        value
+        let known = self.known(|reads| {
+            let values: Vec<Value> = definitions.iter().map(|at| reads.definition(*at, &key.1, None)).collect();
+            Value::join_all(values)
+        });
+        self.calls.insert(key, known.clone());
+        known.0
     }
 }
 
 /// The word with its article.
 pub(super) fn a(word: &str) -> String {
     if word.starts_with(['a', 'o']) { format!("an {word}") } else { format!("a {word}") }
+}
+
+/// Whether a statement only gives a variable to the head, as `msg := sprintf(...)` does.
+fn is_for_the_head(index: usize, query: &Query) -> bool {
+    let Literal::Expr { expr, .. } = &query.stmts[index].literal else { return false };
+    let Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } = expr.as_ref() else { return false };
+    let Expr::Var { span, .. } = lhs.as_ref() else { return false };
+    let name = span.text();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let others = query.stmts.iter().enumerate().filter(|(other, _)| *other != index);
+    !others.into_iter().any(|(_, statement)| statement.span.text().split(|c| !is_word(c)).any(|word| word == name))
 }
 
 fn no_field(paths: &BTreeSet<String>, name: &str) -> Fault {

@@ -46,6 +46,8 @@ pub(crate) struct Report {
     pub(crate) errors: Vec<(usize, u32, u32, Fault)>,
     pub(crate) notices: Vec<(usize, u32, u32, Fault)>,
     pub(crate) own: BTreeSet<OwnRead>,
+    /// What the conditions of each definition depend on, helpers included.
+    pub(crate) conditions: BTreeMap<Definition, BTreeSet<String>>,
     /// False when there was too much to follow, and nothing is reported.
     pub(crate) complete: bool,
 }
@@ -62,6 +64,7 @@ pub(super) struct Seen {
     whole: BTreeMap<Place, String>,
     unfilled: BTreeMap<Place, String>,
     own: BTreeSet<OwnRead>,
+    conditions: BTreeMap<Definition, BTreeSet<String>>,
 }
 
 impl Seen {
@@ -91,6 +94,10 @@ impl Seen {
         }
     }
 
+    pub(super) fn conditions(&mut self, definition: Definition, read: BTreeSet<String>) {
+        self.conditions.insert(definition, read);
+    }
+
     pub(super) fn report(self, complete: bool) -> Report {
         if !complete {
             return Report::default();
@@ -100,7 +107,13 @@ impl Seen {
         let whole = self.whole.into_iter().map(|(place, path)| (place, read_whole(&path)));
         let unfilled = self.unfilled.into_iter().map(|(place, path)| (place, not_filled(&path)));
         let notices = whole.chain(unfilled).map(|(at, fault)| (at.module, at.line, at.column, fault));
-        Report { errors: errors.collect(), notices: notices.collect(), own: self.own, complete }
+        Report {
+            errors: errors.collect(),
+            notices: notices.collect(),
+            own: self.own,
+            conditions: self.conditions,
+            complete,
+        }
     }
 }
 
