@@ -55,11 +55,11 @@ impl Evaluator {
             let result = execute(&mut machine(program, &self.data, &limits, 1), input);
             !matches!(result, Err(Cause::InstructionLimit))
         };
-        let mut most = 64;
+        let (mut least, mut most) = (0, 64);
         while !ends(most) {
+            least = most;
             most = most.checked_mul(2).filter(|most| *most <= self.limits.instructions)?;
         }
-        let mut least = most / 2;
         while least + 1 < most {
             let middle = least + (most - least) / 2;
             if ends(middle) {
