@@ -52,6 +52,8 @@ pub struct RuleInfo {
     pub ttl: Option<u64>,
     /// How far it has been tried, when it says.
     pub maturity: Option<Maturity>,
+    /// Codes of warnings that its author says are meant.
+    pub accept: Vec<String>,
     /// Further reading.
     pub related_resources: Vec<String>,
     /// The file, as it was named to the load.

@@ -73,6 +73,15 @@ pub fn options(config: &Config) -> Result<LoadOptions> {
 pub fn load(config: &Config, previous: Option<&GeoData>) -> Result<Loaded> {
     let options = options(config)?;
     let policies = Policies::load(&options).map_err(|errors| anyhow!("the policies are not usable:\n{errors}"))?;
+    complete(config, policies, previous)
+}
+
+/// Adds what else is needed to policies that are loaded.
+///
+/// # Errors
+///
+/// A country database that cannot be used and was not in force.
+pub fn complete(config: &Config, policies: Policies, previous: Option<&GeoData>) -> Result<Loaded> {
     let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
     let (geo, news) = GeoData::load(&config.geo, previous, now)?;
     let programmes = Arc::new(Programmes::of(policies.data()));
@@ -96,10 +105,7 @@ pub fn prepare(
     let votes = &loaded.geo.votes;
     let programmes = &loaded.programmes;
     let setting = Setting { mode: config.mode, unknown: config.unknown, votes, programmes, cgroups, generation };
-    let mut compiled = standing::compile(policies.standing(), &setting, numbers).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        anyhow!("standing rules cannot be put in force:\n{}", lines.join("\n"))
-    })?;
+    let mut compiled = standing::compile(policies.standing(), &setting, numbers).map_err(standing::Refused)?;
     bypass::compile(policies, config, generation, numbers, &mut compiled);
     let known = previous.and_then(|world| world.table.clone());
     let (table, classes, image) = countries(&compiled.countries, loaded, known, numbers)?;

@@ -68,7 +68,7 @@ impl Evaluator {
                 least = middle;
             }
         }
-        Some(most)
+        Some(most).filter(|most| *most <= self.limits.instructions)
     }
 }
 

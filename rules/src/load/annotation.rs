@@ -28,7 +28,9 @@ const KEYS: &[&str] = &[
     "custom",
 ];
 /// Keys below `custom` that mean something to Sentinel. Others are free.
-const CUSTOM_KEYS: &[&str] = &["id", "severity", "mitre", "ttl", "mode", "maturity"];
+const CUSTOM_KEYS: &[&str] = &["id", "severity", "mitre", "ttl", "mode", "maturity", "accept"];
+/// Warnings that an author may say are meant.
+const ACCEPTABLE: &[&str] = &["entry-for-everyone", "entry-wider-than-rule"];
 
 /// What one block says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +44,7 @@ pub(super) struct Annotation {
     pub(super) ttl: Option<u64>,
     pub(super) mode: Option<Mode>,
     pub(super) maturity: Option<Maturity>,
+    pub(super) accept: Option<Vec<String>>,
 }
 
 impl Annotation {
@@ -58,6 +61,7 @@ impl Annotation {
             ttl: self.ttl.or(outer.ttl),
             mode: self.mode.or(outer.mode),
             maturity: self.maturity.or(outer.maturity),
+            accept: self.accept.or(outer.accept),
         }
     }
 }
@@ -209,6 +213,7 @@ fn read_custom_key(key: &str, value: &Value, annotation: &mut Annotation) -> Res
         "mode" => annotation.mode = Some(word("mode", text(key, value)?)?),
         "maturity" => annotation.maturity = Some(word("maturity", text(key, value)?)?),
         "ttl" => annotation.ttl = Some(member::read_ttl(value)?),
+        "accept" => annotation.accept = Some(read_accept(value)?),
         _ => annotation.techniques = Some(read_techniques(value)?),
     }
     Ok(())
@@ -220,6 +225,20 @@ fn read_techniques(value: &Value) -> Result<Vec<Technique>, Problem> {
         let id = text("mitre", item)?;
         parse_technique(id).ok_or_else(|| {
             Problem::new(format!("\"{id}\" is not a MITRE ATT&CK technique id")).hint("write it as T1059 or T1059.004")
+        })
+    };
+    items.into_iter().map(read).collect()
+}
+
+/// Codes of warnings.
+fn read_accept(value: &Value) -> Result<Vec<String>, Problem> {
+    let items = items(value).unwrap_or_else(|| vec![value]);
+    let read = |item| {
+        let code = text("accept", item)?;
+        let known = ACCEPTABLE.contains(&code).then(|| code.to_owned());
+        known.ok_or_else(|| {
+            Problem::new(format!("\"{code}\" is no warning that can be accepted"))
+                .hint(format!("use one of: {}", ACCEPTABLE.join(", ")))
         })
     };
     items.into_iter().map(read).collect()

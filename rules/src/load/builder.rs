@@ -116,6 +116,7 @@ impl Builder<'_> {
             mode: annotation.mode,
             ttl: annotation.ttl,
             maturity: annotation.maturity,
+            accept: annotation.accept.unwrap_or_default(),
             related_resources: annotation.related.unwrap_or_default(),
             file: source.file.clone(),
             line: found.line,
