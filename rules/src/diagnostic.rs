@@ -156,6 +156,9 @@ impl fmt::Display for LoadErrors {
 
 impl std::error::Error for LoadErrors {}
 
+/// Codes of warnings that an unknown function or action brings with it.
+const CONSEQUENCES: &[&str] = &["interpreted", "never-fires"];
+
 /// Collects findings while a load goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -191,6 +194,8 @@ impl Findings {
         if self.errors.is_empty() {
             Ok(self.notices)
         } else {
+            // What follows from an error would only hide it.
+            self.notices.retain(|notice| !CONSEQUENCES.contains(&notice.code));
             Err(LoadErrors { errors: self.errors, notices: self.notices })
         }
     }

@@ -315,7 +315,7 @@ pub(crate) fn suggest(path: &str, key: &str) -> String {
         Some(Node::Object(keys, _)) => keys,
         _ => &[],
     };
-    let full = |path: &str| format!("input.{path}");
+    let full = |path: &str| format!("input.{}", path.replace("[]", "[_]"));
     if let Some(meant) = nearest(key, keys) {
         return format!("did you mean `{}`?", full(&below(path, meant)));
     }

@@ -189,7 +189,11 @@ impl Block {
         let line = error.split_once("at line ").and_then(|(_, rest)| {
             rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<u32>().ok())
         });
-        let problem = Problem::new(format!("the METADATA block is not valid YAML: {}", parse::message(error)));
+        let message = parse::message(error);
+        // Lines are told by the finding.
+        let message =
+            message.split(" at line ").next().unwrap_or_default().trim_start_matches("Failed to parse YAML: ");
+        let problem = Problem::new(format!("the METADATA block is not valid YAML: {message}"));
         let line = line.map_or(self.line, |line| (self.line + line).min(self.end));
         (line, problem.hint("quote texts that hold `: ` or start with a special character"))
     }

@@ -79,13 +79,12 @@ fn written_out<'c>(corpus: &'c Corpus, found: &Found, key: &'c Expr) -> &'c Expr
 }
 
 fn check_field(rule: &RuleInfo, name: &str, key: &Expr, value: &Expr, report: &mut dyn FnMut(&Expr, Problem)) {
+    // A value that is not known yet still has a key that is.
+    if let Err(problem) = member::check_key(rule.verb, name) {
+        return report(key, problem);
+    }
     match constant(value) {
-        // A value that is not known yet still has a key that is.
-        None => {
-            if let Err(problem) = member::check_key(rule.verb, name) {
-                report(key, problem);
-            }
-        }
+        None => {}
         Some(constant) => {
             if let Err(problem) = member::check_field(rule.verb, name, &constant) {
                 report(value, problem);

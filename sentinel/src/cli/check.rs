@@ -73,15 +73,19 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     } else {
         text::print(&report);
     }
-    let good = report.errors.is_empty() && !(args.deny_warnings && !report.warnings.is_empty());
+    let good = report.errors.is_empty() && (report.warnings.is_empty() || !args.deny_warnings);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn check(config: &Config) -> Result<Report> {
-    match Policies::load(&policy::options(config)?) {
-        Err(LoadErrors { errors, notices }) => Ok(Report { errors, warnings: notices, ..Report::default() }),
-        Ok(policies) => Ok(of_policies(config, policies)),
-    }
+    let mut report = match Policies::load(&policy::options(config)?) {
+        Err(LoadErrors { errors, notices }) => Report { errors, warnings: notices, ..Report::default() },
+        Ok(policies) => of_policies(config, policies),
+    };
+    let place = |finding: &Diagnostic| (finding.file.clone(), finding.line, finding.column);
+    report.errors.sort_by_key(place);
+    report.warnings.sort_by_key(place);
+    Ok(report)
 }
 
 /// What is found about policies that load: what cannot be put in force, what would harm the host, what each rule is.

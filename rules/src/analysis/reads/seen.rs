@@ -145,6 +145,6 @@ fn not_filled(path: &str) -> Fault {
     Fault {
         code: "unfilled-input-field",
         message: format!("`{}` is not filled by this version, so this never holds", input_name(path)),
-        hint: "leave the condition out, or keep the rule from being the only one to catch this".to_owned(),
+        hint: "leave the condition out, or use a field that is filled".to_owned(),
     }
 }

@@ -86,5 +86,5 @@ impl Value {
 
 /// `input` or `input.a.b`.
 pub(super) fn input_name(path: &str) -> String {
-    if path.is_empty() { "input".to_owned() } else { format!("input.{path}") }
+    if path.is_empty() { "input".to_owned() } else { format!("input.{}", path.replace("[]", "[_]")) }
 }

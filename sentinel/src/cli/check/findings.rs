@@ -38,9 +38,9 @@ fn for_everyone(rule: &RuleInfo, scope: Scope, report: &mut Report) {
         Object::File | Object::Path => {
             let vital = rule.targets.iter().find_map(|target| Some((target, guard::vital(target)?)));
             if let Some((target, vital)) = vital {
-                let what = if target.prefix { format!("{}* covers {vital}", target.path) } else { vital };
+                let what = if target.prefix { format!("paths below {}, as {vital}", target.path) } else { vital };
                 let message = format!(
-                    "rule {}: an entry \"{scope}\" refuses everyone, and {what}, which every host needs",
+                    "rule {}: an entry \"{scope}\" refuses everyone, and the condition names {what}, which every host needs",
                     rule.id
                 );
                 report.errors.push(at(rule, message).hint(hint).code("vital-object"));
