@@ -26,6 +26,7 @@ mod kind;
 mod load;
 mod member;
 mod policies;
+pub mod schema;
 mod scope;
 pub mod standing;
 mod techniques;
@@ -36,9 +37,9 @@ pub use bundle::{BundleInfo, SigningAlgorithm, UnknownAlgorithm, Verification, V
 pub use countries::country_name;
 pub use decision::{Action, Cause, DEFAULT_TTL, Decision, EvalError, Outcome};
 pub use diagnostic::{Diagnostic, LoadErrors};
-pub use evaluator::{Evaluator, Limits};
+pub use evaluator::{Cost, Evaluator, Limits};
 pub use kind::{Kind, KindSet, UnknownKind};
-pub use policies::{LoadOptions, Policies, RuleInfo};
+pub use policies::{LoadOptions, Policies, RuleInfo, WrittenScope};
 pub use regorus::Value;
 pub use scope::{CidrError, Object, Scope, ScopeError, Subject, parse_cidr};
 pub use standing::{

@@ -10,7 +10,8 @@ use crate::bundle::{BundleInfo, Verification};
 use crate::diagnostic::{Diagnostic, LoadErrors};
 use crate::kind::KindSet;
 use crate::load;
-use crate::standing::StandingEntry;
+use crate::scope::Scope;
+use crate::standing::{PathPattern, StandingEntry};
 use crate::vocabulary::{Engine, Maturity, Mode, OnError, Severity, Technique, Verb};
 
 /// What to load.
@@ -64,6 +65,8 @@ pub struct RuleInfo {
     pub maturity: Option<Maturity>,
     /// What it means that it fails on an event.
     pub on_error: OnError,
+    /// Codes of warnings that its author says are meant.
+    pub accept: Vec<String>,
     /// Further reading.
     pub related_resources: Vec<String>,
     /// The file, as it was named to the load.
@@ -76,8 +79,26 @@ pub struct RuleInfo {
     pub kinds: KindSet,
     /// The paths below `input` it reads, helpers included.
     pub fields: FieldSet,
+    /// The paths below `input` its conditions depend on, parts of objects followed into helpers; what only a message shows is
+    /// not among them. Empty in a lenient load.
+    pub conditions: FieldSet,
+    /// What its member says of the scope of the entry.
+    pub scope: WrittenScope,
+    /// Paths that its conditions ask the event's object to have; none when they ask otherwise.
+    pub targets: Vec<PathPattern>,
     /// What evaluates it.
     pub engine: Engine,
+}
+
+/// What the text of a rule says of the scope of its entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrittenScope {
+    /// Nothing: the entry has the default of its kind of event.
+    Default,
+    /// This one.
+    Is(Scope),
+    /// Something that is not known before the event.
+    Computed,
 }
 
 /// A loaded set of policies.
@@ -105,9 +126,15 @@ impl Policies {
         load::load(&LoadOptions { shipped: true, ..LoadOptions::default() })
     }
 
-    /// Loads from texts in memory: `(name, text)`. Data is a JSON object, or empty for none.
+    /// Loads from texts in memory: `(name, text)`. Data is a JSON object, or empty for none. Fields of `input` that no
+    /// event has, and names that nobody uses, are taken: for programs that run on other inputs than events.
     pub fn from_texts(modules: &[(&str, &str)], data: &str) -> Result<Policies, LoadErrors> {
-        load::load_texts(modules, data)
+        load::load_texts(modules, data, load::Strictness::Lenient)
+    }
+
+    /// Loads from texts in memory, held to the same as files.
+    pub fn from_texts_strict(modules: &[(&str, &str)], data: &str) -> Result<Policies, LoadErrors> {
+        load::load_texts(modules, data, load::Strictness::Strict)
     }
 
     /// The definitions of event rules; each has its index as place.

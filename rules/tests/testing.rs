@@ -84,7 +84,7 @@ fn faults_of_policies_stop_a_run() {
 #[test]
 fn directories_are_searched_and_tests_left_out() {
     let files = [
-        ("z.rego", "package sentinel.z\nalert contains \"z\" if input.x in data.words\n"),
+        ("z.rego", "package sentinel.z\nalert contains \"z\" if input.file.name in data.words\n"),
         ("sub/a.rego", POLICY),
         ("sub/a_test.rego", "package sentinel.a_test\nsyntax error {\n"),
         (".hidden/b.rego", "not rego"),

@@ -11,6 +11,7 @@
 //! by the other two and by the load, which refuses built-in functions whose result has no bound. (regorus can
 //! count allocations, but only by replacing the allocator of the whole process with one written in C.)
 
+mod cost;
 mod engines;
 mod outcome;
 
@@ -26,6 +27,7 @@ use crate::decision::{Cause, Outcome};
 use crate::kind::Kind;
 use crate::load;
 use crate::policies::{Policies, RuleInfo};
+pub use cost::Cost;
 use engines::{PANICKED, deep_copy, execute, interpret, interpreter, machine};
 use outcome::{keep, outcome};
 

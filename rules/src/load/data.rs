@@ -31,7 +31,7 @@ impl Document {
     /// Reads a document that goes below the keys of `mount`.
     pub(crate) fn read(text: Text, mount: &[String]) -> Result<Document, Box<Diagnostic>> {
         let value = read(&text)?;
-        let refuse = |message: String| Box::new(Diagnostic::file(&text.file, message));
+        let refuse = |message: String| Box::new(Diagnostic::file(&text.file, message).code("data-file"));
         if mount.is_empty() && !matches!(value, Value::Object(_)) {
             return Err(refuse(format!("holds {} where an object is needed", type_name(&value))));
         }
@@ -102,7 +102,7 @@ pub(crate) fn merge(documents: &[Document], findings: &mut Findings) -> Value {
         if let Err((path, other)) = merged.add(&document.value, &document.text.file) {
             let at = if path.is_empty() { "data".to_owned() } else { format!("data.{path}") };
             let finding = Diagnostic::file(&document.text.file, format!("{at} is also defined in {other}"));
-            findings.error(finding.hint("keep it in one of the two files"));
+            findings.error(finding.hint("keep it in one of the two files").code("data-conflict"));
         }
     }
     merged.build()
@@ -138,7 +138,10 @@ fn read(text: &Text) -> Result<Value, Box<Diagnostic>> {
         let (line, column) = place(&error).unwrap_or((0, 0));
         let kind = if yaml { "YAML" } else { "JSON" };
         let what = format!("is not valid {kind}: {}", message(&error));
-        Box::new(Diagnostic::at(&text.file, &text.text, line, column, what))
+        let mut finding = Diagnostic::at(&text.file, &text.text, line, 0, what).code("data-file");
+        // These parsers count characters.
+        finding.column = column;
+        Box::new(finding)
     })
 }
 

@@ -13,7 +13,7 @@ pub(crate) mod data;
 mod definitions;
 pub(crate) mod files;
 mod groups;
-mod guard;
+pub(crate) mod guard;
 mod literals;
 mod memo;
 mod metadata;
@@ -21,6 +21,7 @@ pub(crate) mod parse;
 mod shipped;
 pub(crate) mod sources;
 mod standing;
+mod strict;
 mod undefined;
 pub(crate) mod watch;
 
@@ -81,13 +82,22 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Policies, LoadErrors> {
     if options.shipped {
         sources.texts.extend(shipped_policies());
     }
-    let mut policies = on_large_stack(move || build(sources, findings))?;
+    let mut policies = on_large_stack(move || build(sources, Strictness::Strict, findings))?;
     policies.watched = watch::watched(options);
     Ok(policies)
 }
 
+/// Whether what only a careful author would mind is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    /// It is: policies.
+    Strict,
+    /// It is not: programs that are evaluated on other inputs than events.
+    Lenient,
+}
+
 /// Loads texts.
-pub(crate) fn load_texts(modules: &[(&str, &str)], data: &str) -> Result<Policies, LoadErrors> {
+pub(crate) fn load_texts(modules: &[(&str, &str)], data: &str, strictness: Strictness) -> Result<Policies, LoadErrors> {
     let mut findings = Findings::default();
     let texts = modules.iter().map(|(file, content)| Text::new(*file, *content)).collect();
     let mut documents = Vec::new();
@@ -98,12 +108,15 @@ pub(crate) fn load_texts(modules: &[(&str, &str)], data: &str) -> Result<Policie
         }
     }
     let sources = Sources { texts, data: documents, bundles: Vec::new() };
-    on_large_stack(move || build(sources, findings))
+    on_large_stack(move || build(sources, strictness, findings))
 }
 
 /// Runs `work` where recursion over a policy cannot overflow the stack.
 pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, LoadErrors> + Send) -> Result<T, LoadErrors> {
-    let failure = |message: String| LoadErrors { errors: vec![Diagnostic::file("policies", message)], notices: vec![] };
+    let failure = |message: String| LoadErrors {
+        errors: vec![Diagnostic::file("policies", message).code("engine")],
+        notices: vec![],
+    };
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name("policy-load".to_owned()).stack_size(STACK);
         match builder.spawn_scoped(scope, work) {
@@ -118,11 +131,13 @@ struct Checked {
     corpus: Corpus,
     annotations: Annotations,
     safe: bool,
+    /// What definitions read; nothing in a lenient load.
+    read: strict::Read,
 }
 
 /// Parses and checks texts as [`load`] does, up to where code would be made.
 pub(crate) fn check_all(texts: &[Text], data: &Value, findings: &mut Findings) -> Corpus {
-    let checked = check(texts, data, findings);
+    let checked = check(texts, data, Strictness::Strict, findings);
     definitions::find(&checked.corpus, findings);
     checked.corpus
 }
@@ -133,7 +148,7 @@ pub(crate) fn whole_engine(corpus: &Corpus, data: &Value, findings: &mut Finding
     engine.map_err(|error| findings.error_elsewhere(compile::locate(corpus, &[], &error))).ok()
 }
 
-fn check(texts: &[Text], data: &Value, findings: &mut Findings) -> Checked {
+fn check(texts: &[Text], data: &Value, strictness: Strictness, findings: &mut Findings) -> Checked {
     let mut modules = Vec::new();
     let mut annotations = Annotations::default();
     for text in texts {
@@ -146,11 +161,14 @@ fn check(texts: &[Text], data: &Value, findings: &mut Findings) -> Checked {
         }
     }
     let corpus = Corpus::new(modules);
-    let safe = checks::run(&corpus, findings) & undefined::check(&corpus, data, findings);
-    Checked { corpus, annotations, safe }
+    let sound = checks::run(&corpus, findings);
+    let safe = sound & undefined::check(&corpus, data, findings);
+    let strict = sound && strictness == Strictness::Strict;
+    let read = if strict { strict::check(&corpus, findings) } else { strict::Read::default() };
+    Checked { corpus, annotations, safe, read }
 }
 
-fn build(sources: Sources, mut findings: Findings) -> Result<Policies, LoadErrors> {
+fn build(sources: Sources, strictness: Strictness, mut findings: Findings) -> Result<Policies, LoadErrors> {
     let Sources { mut texts, data: documents, bundles } = sources;
     texts.sort_by(|a, b| a.file.cmp(&b.file));
     let data = data::merge(&documents, &mut findings);
@@ -158,7 +176,7 @@ fn build(sources: Sources, mut findings: Findings) -> Result<Policies, LoadError
     let mut files: Vec<String> =
         texts.iter().chain(documents.iter().map(|document| &document.text)).map(|text| text.file.clone()).collect();
     files.sort();
-    let checked = check(&texts, &data, &mut findings);
+    let checked = check(&texts, &data, strictness, &mut findings);
     let found = definitions::find(&checked.corpus, &mut findings);
     let mut builder = Builder {
         checked: &checked,
@@ -170,7 +188,7 @@ fn build(sources: Sources, mut findings: Findings) -> Result<Policies, LoadError
         findings,
     };
     let packages = compile::by_package(&checked.corpus, &found);
-    builder.notice_shared_ids(&packages);
+    builder.refuse_shared_ids(&packages);
     if checked.safe {
         builder.rules(&found);
         for found in packages.values() {

@@ -35,9 +35,10 @@ impl Text {
 }
 
 /// Parses one module.
-pub(super) fn parse(input: &Text) -> Result<(Source, Tokens), Box<Diagnostic>> {
-    let refuse =
-        |line, column, message: String| Box::new(Diagnostic::at(&input.file, &input.text, line, column, message));
+pub(crate) fn parse(input: &Text) -> Result<(Source, Tokens), Box<Diagnostic>> {
+    let refuse = |line, column, message: String| {
+        Box::new(Diagnostic::at(&input.file, &input.text, line, column, message).code("syntax"))
+    };
     let from_regorus = |error: String| Box::new(finding(&input.file, &input.text, &error));
     if let Some(at) = input.text.find('\0') {
         let line = input.text[..at].matches('\n').count() + 1;
@@ -90,7 +91,7 @@ fn hint_about_v0(finding: Diagnostic, v0: bool) -> Diagnostic {
 /// Reads the place and message out of an error of regorus, which prints them as text.
 pub(super) fn finding(file: &str, text: &str, error: &str) -> Diagnostic {
     let (line, column) = place(error).unwrap_or((0, 0));
-    Diagnostic::at(file, text, line, column, message(error))
+    Diagnostic::at(file, text, line, column, message(error)).code("syntax")
 }
 
 /// Line and column of `--> file:line:column`.
