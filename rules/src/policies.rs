@@ -15,7 +15,8 @@ use crate::vocabulary::{Engine, Maturity, Mode, Severity, Technique, Verb};
 /// What to load.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Rego files, and directories searched for `*.rego`. `*_test.rego` is left out.
+    /// Rego files, and directories searched for `*.rego`. `*_test.rego` is left out. The word `shipped` stands for the
+    /// shipped policies.
     pub paths: Vec<PathBuf>,
     /// JSON and YAML files, merged into `data`.
     pub data: Vec<PathBuf>,

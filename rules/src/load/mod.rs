@@ -37,7 +37,7 @@ use metadata::Annotations;
 use parse::Text;
 
 pub(crate) use groups::Group;
-pub(crate) use shipped::{shipped_policies, shipped_tests};
+pub(crate) use shipped::{is_shipped, names_shipped, shipped_policies, shipped_tests, without_shipped};
 
 /// Stack of the thread that loads; reserved, not used, unless a policy is deep.
 const STACK: usize = 256 << 20;
@@ -67,8 +67,9 @@ pub(crate) struct Code {
 /// Loads files.
 pub(crate) fn load(options: &LoadOptions) -> Result<Policies, LoadErrors> {
     let mut findings = Findings::default();
-    let mut texts = if options.shipped { shipped_policies() } else { Vec::new() };
-    let paths = files::rego_files(&options.paths, false, &mut findings);
+    let shipped = options.shipped || names_shipped(&options.paths);
+    let mut texts = if shipped { shipped_policies() } else { Vec::new() };
+    let paths = files::rego_files(&without_shipped(&options.paths), false, &mut findings);
     texts.extend(files::read_policies(&paths, &mut findings));
     let mut data = read_data(&options.data, &mut findings);
     data.extend(data::unclaimed(&options.defaults, &data));

@@ -30,7 +30,8 @@ pub use failure::Failure;
 /// What to test.
 #[derive(Debug, Clone, Default)]
 pub struct TestOptions {
-    /// Rego files, and directories searched for `*.rego`, tests and policies alike.
+    /// Rego files, and directories searched for `*.rego`, tests and policies alike. The word `shipped` adds the shipped
+    /// policies, not their tests.
     pub paths: Vec<PathBuf>,
     /// JSON and YAML files, merged into `data`.
     pub data: Vec<PathBuf>,
@@ -111,11 +112,13 @@ pub fn run(options: &TestOptions) -> Result<TestReport, LoadErrors> {
 pub fn run_with(options: &TestOptions, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<TestReport, LoadErrors> {
     let mut findings = Findings::default();
     let mut texts = Vec::new();
-    if options.shipped {
+    if options.shipped || load::names_shipped(&options.paths) {
         texts.extend(load::shipped_policies());
+    }
+    if options.shipped {
         texts.extend(load::shipped_tests());
     }
-    let paths = load::files::rego_files(&options.paths, true, &mut findings);
+    let paths = load::files::rego_files(&load::without_shipped(&options.paths), true, &mut findings);
     texts.extend(load::files::read_policies(&paths, &mut findings));
     texts.sort_by(|a, b| a.file.cmp(&b.file));
     let mut data = load::read_data(&options.data, &mut findings);
@@ -147,7 +150,9 @@ impl Runner<'_> {
             progress(cases.len(), tests.len());
             cases.push(self.case(*definition, name));
         }
-        let coverage = if options.coverage { self.coverage() } else { Vec::new() };
+        let mut coverage = if options.coverage { self.coverage() } else { Vec::new() };
+        // Without its tests, nobody asked about the shipped set.
+        coverage.retain(|file| options.shipped || !load::is_shipped(&file.file));
         self.explain_failures(&mut cases);
         TestReport { cases, coverage }
     }
