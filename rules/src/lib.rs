@@ -25,6 +25,7 @@ mod kind;
 mod load;
 mod member;
 mod policies;
+pub mod schema;
 mod scope;
 pub mod standing;
 mod techniques;
