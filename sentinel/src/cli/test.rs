@@ -17,6 +17,8 @@ use rules::testing::{self, TestOptions, TestReport};
 
 use crate::embargo;
 
+#[cfg(test)]
+mod docs;
 mod json;
 mod junit;
 mod text;
