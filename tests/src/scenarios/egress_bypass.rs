@@ -1,8 +1,8 @@
 //! Techniques that leave past the sockets of the Internet families: packet sockets, AF_XDP, tun, forwarding, tunnels, SCTP, and
 //! families that carry IP under another name.
 //!
-//! Refused by `socket_create` and `file_open` where there are LSM programs, and on devices where the scope is the whole host. Elsewhere the
-//! controls run alone. Invariant: what is not refused is shown to be said in the status.
+//! Refused by `socket_create` and `file_open` where there are LSM programs, and on devices where the scope is the whole host.
+//! Elsewhere the controls run alone. Invariant: what is not refused is shown to be said in the status.
 
 use anyhow::{Context, Result, ensure};
 
