@@ -25,7 +25,7 @@ use crate::{
     task, verdict,
 };
 
-/// `TC_ACT_UNSPEC`: the next program on the device decides.
+/// `TC_ACT_UNSPEC`: the next program or filter on the device decides.
 const PASS: i32 = -1;
 /// `TC_ACT_SHOT`.
 const DROP: i32 = 2;
@@ -38,7 +38,7 @@ const VLAN: [u16; 2] = [0x8100, 0x88a8];
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 
-/// tcx egress of a device with Ethernet frames, since 6.6. An error lets pass.
+/// Egress of a device with Ethernet frames: tcx since 6.6, before that a filter in direct-action mode. An error lets pass.
 #[classifier]
 fn forward(ctx: TcContext) -> i32 {
     let skb = ctx.skb.skb;
