@@ -427,10 +427,12 @@ impl Daemon {
         let status = self.status();
         let Self { config, kernel, stats, pipeline, rings, sockets, .. } = self;
         let Pipeline { alerting, verdicts, .. } = pipeline;
-        drop((sockets, kernel, stats, rings, verdicts));
+        drop(sockets);
+        let left = kernel.end();
+        drop((stats, rings, verdicts));
         let sinks = alerting.sinks.shutdown(FLUSH);
         match status {
-            Ok(status) => eprint!("{}", report::summary(&status, &sinks)),
+            Ok(status) => eprint!("{}", report::summary(&status, &sinks, &left)),
             Err(error) => tracing::error!("no summary: {error:#}"),
         }
         let run_dir = config.run_dir;

@@ -140,7 +140,11 @@ impl Daemon {
             scoped: self.kernel.scoped(),
             bypass_allowed: self.config.bypass == Bypass::Allow,
             bypass_closed: proven("socket_create") && proven("file_open"),
-            devices_unwatched: hooks.iter().find(|hook| hook.name == FORWARD && !hook.proven).map(unwatched),
+            devices_unwatched: hooks
+                .iter()
+                .find(|hook| hook.name == FORWARD && !hook.proven)
+                .map(unwatched)
+                .or_else(|| self.kernel.devices_refused()),
             socket_destroy: self.sockets.unavailable.clone(),
             old_geo: self.old_geo(),
             jurisdictions: self.jurisdictions.reasons(),
@@ -422,8 +426,10 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
 
 /// What is said at the end.
 #[must_use]
-pub fn summary(status: &Status, sinks: &[alerts::SinkStatus]) -> String {
-    let mut out = String::from("\nSentinel has stopped; nothing of it is left in the kernel.\n");
+pub fn summary(status: &Status, sinks: &[alerts::SinkStatus], left: &[String]) -> String {
+    let mut out = String::from("\nSentinel has stopped; ");
+    out += &if left.is_empty() { "nothing of it is left in the kernel".to_owned() } else { left.join("; ") };
+    out += ".\n";
     let _ = write_counters(&mut out, status);
     for sink in sinks {
         let lost = sink.lost.queue_full + sink.lost.sink_error;

@@ -8,6 +8,7 @@ mod demo_table;
 mod egress_bypass;
 mod egress_calls;
 mod egress_devices;
+mod egress_filters;
 mod egress_first;
 mod egress_lab;
 mod egress_replies;
@@ -67,6 +68,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(egress_rewrite::all());
     all.extend(egress_first::all());
     all.extend(egress_bypass::all());
+    all.extend(egress_filters::all());
     all.extend(egress_replies::all());
     all.extend(egress_storm::all());
     all.extend(geo_files::all());
