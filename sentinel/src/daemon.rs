@@ -42,6 +42,7 @@ use crate::{
     policy::{self, Loaded},
     problem,
     process::Processes,
+    record::{Header, Recorder},
     report,
     sockets::{self, Scope, Sockets, verdict::Rules},
     standing,
@@ -223,6 +224,9 @@ impl Daemon {
         }
         state_dir(&config.state_dir)?;
         let sinks = SinkSet::open(&config.alerts, DEFAULT_QUEUE_BYTES)?;
+        let header = Header { policy_sha256: loaded.policies.sha256(), mode: policy::mode_word(config.mode) };
+        let open = |path: &PathBuf| Recorder::open(path, config.record_bytes, &header);
+        let recorder = config.record.as_ref().map(open).transpose()?;
         let mut engaged = Engaged::try_with(&config, &loaded, None)?;
         if engaged.lsm_never_runs() {
             // Programs that attach and never run would silence the hooks that stand in for them.
@@ -232,7 +236,8 @@ impl Daemon {
         let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
         let processes = Processes::from_proc(Containers::new(cgroups));
-        let pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
+        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
+        pipeline.recorder = recorder;
         let sockets = Sockets::probe();
         let jurisdictions = Jurisdictions::new(clock::boot_now());
         let refused_reload = None;
@@ -490,10 +495,12 @@ impl Daemon {
         let config = Config::load(&self.flags)?;
         let fixed = |c: &Config| {
             let switches = (c.mode, c.dns_names, c.forward, c.canary_period);
-            (switches, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone())
+            (switches, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone(), c.record.clone())
         };
         if fixed(&config) != fixed(&self.config) {
-            bail!("mode, scope, directories, sinks, dns_names, forward and canary_seconds change only by a restart");
+            bail!(
+                "mode, scope, directories, sinks, record, dns_names, forward and canary_seconds change only by a restart"
+            );
         }
         let programmes = embargo::defaults()?;
         let mut loaded = policy::load(&config, Some(&self.geo))?;
@@ -527,8 +534,8 @@ impl Daemon {
         }
         let status = self.status();
         let Self { config, kernel, stats, pipeline, rings, sockets, .. } = self;
-        let Pipeline { alerting, verdicts, .. } = pipeline;
-        drop((sockets, kernel, stats, rings, verdicts));
+        let Pipeline { alerting, verdicts, recorder, .. } = pipeline;
+        drop((recorder, sockets, kernel, stats, rings, verdicts));
         let sinks = alerting.sinks.shutdown(FLUSH);
         match status {
             Ok(status) => eprint!("{}", report::summary(&status, &sinks)),

@@ -33,6 +33,7 @@ mod policy;
 mod problem;
 mod process;
 mod reach;
+mod record;
 mod report;
 mod sockets;
 mod spellings;

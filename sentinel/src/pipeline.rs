@@ -29,6 +29,7 @@ use crate::{
     names::Names,
     notices::Notice,
     process::{Image, Process, Processes, split_args},
+    record::Recorder,
     world::{Numbers, World},
 };
 
@@ -69,6 +70,8 @@ pub struct Pipeline {
     pub names: Names,
     /// Counters.
     pub counts: Counts,
+    /// Where events are recorded.
+    pub recorder: Option<Recorder>,
     evaluator: Evaluator,
     pending: HashMap<u32, Vec<Exec>>,
     host: Host,
@@ -95,6 +98,7 @@ impl Pipeline {
             alerting,
             names: Names::default(),
             counts: Counts::default(),
+            recorder: None,
             evaluator,
             pending: HashMap::new(),
             host: Host::read(),
@@ -280,6 +284,9 @@ impl Pipeline {
 
     /// Rules, block entries, alert.
     fn decide(&mut self, common: &Common, verdict: Verdict, input: Input, blocked: &Blocked, geo: Option<GeoFact>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(&input.value, common, verdict, blocked, self.numbers.rule(verdict.rule).as_deref());
+        }
         let outcome = self.evaluator.evaluate(input.kind, &input.value);
         self.report_errors(&outcome);
         let mut finding = Finding::new(common, verdict, input, self.enforcing);
