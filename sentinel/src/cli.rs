@@ -13,6 +13,7 @@ use crate::{
 
 mod check;
 mod geo;
+mod replay;
 mod run;
 mod status;
 mod stop;
@@ -38,6 +39,8 @@ enum Verb {
     Check(check::Args),
     /// Run the test rules of policies.
     Test(test::Args),
+    /// Run recorded events through policies: what would be blocked, on what, how often.
+    Replay(replay::Args),
     /// Look into country data.
     Geo(geo::Args),
 }
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Verb::Stop(args) => stop::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Test(args) => test::run(&args),
+        Verb::Replay(args) => replay::run(&args),
         Verb::Geo(args) => geo::run(&args),
     };
     result.unwrap_or_else(|error| {
