@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod check;
+mod explain;
 mod geo;
 mod replay;
 mod run;
@@ -41,6 +42,8 @@ enum Verb {
     Test(test::Args),
     /// Run recorded events through policies: what would be blocked, on what, how often.
     Replay(replay::Args),
+    /// Say why an alert came, or why a rule did not fire on an event.
+    Explain(explain::Args),
     /// Look into country data.
     Geo(geo::Args),
 }
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Replay(args) => replay::run(&args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Geo(args) => geo::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -20,6 +20,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     config::{Config, Flags, Mode},
+    geo::GeoData,
     policy,
 };
 use standing::Standing;
@@ -55,9 +56,10 @@ pub(super) struct Args {
 
 /// Replays, prints; exit code 1 when a line could not be read.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let mut policies = vec![standing(args, &args.policy).context("the policy (--policy)")?];
+    let (policy, geo) = standing(args, &args.policy, None).context("the policy (--policy)")?;
+    let mut policies = vec![policy];
     if !args.baseline.is_empty() {
-        policies.push(standing(args, &args.baseline).context("the baseline (--baseline)")?);
+        policies.push(standing(args, &args.baseline, Some(&geo)).context("the baseline (--baseline)")?.0);
     }
     let mut tally = Tally::new(&args.events.display().to_string(), &policies);
     reader::read(&args.events, &policies, |batch| tally.add(batch))?;
@@ -78,20 +80,19 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     Ok(if tally.bad_lines == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn standing(args: &Args, paths: &[PathBuf]) -> Result<Arc<Standing>> {
-    load(args.config.clone(), paths.to_vec(), args.data.clone(), args.geoip.clone())
-}
-
 /// Loads a policy set to be tried as if it were enforced.
-pub(super) fn load(
-    config: Option<PathBuf>,
-    policy: Vec<PathBuf>,
-    data: Vec<PathBuf>,
-    geoip: Vec<PathBuf>,
-) -> Result<Arc<Standing>> {
-    // Nothing is enforced here, so the settings need no scope.
-    let flags = Flags { config, policy, data, geoip, mode: Some(Mode::Monitor), ..Flags::default() };
+fn standing(args: &Args, paths: &[PathBuf], known: Option<&GeoData>) -> Result<(Arc<Standing>, GeoData)> {
+    let flags = Flags {
+        config: args.config.clone(),
+        policy: paths.to_vec(),
+        data: args.data.clone(),
+        geoip: args.geoip.clone(),
+        // Nothing is enforced here, so the settings need no scope.
+        mode: Some(Mode::Monitor),
+        ..Flags::default()
+    };
     let config = Config::load(&flags)?;
-    let loaded = policy::load(&config, None)?;
-    Ok(Arc::new(Standing::new(loaded.policies, loaded.geo.votes, Mode::Enforce, config.unknown)))
+    let loaded = policy::load(&config, known)?;
+    let votes = loaded.geo.votes.clone();
+    Ok((Arc::new(Standing::new(loaded.policies, votes, Mode::Enforce, config.unknown)), loaded.geo))
 }

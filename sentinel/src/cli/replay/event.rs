@@ -232,6 +232,11 @@ impl Event {
     }
 }
 
+/// Text for a terminal: whoever names a file must not write to it.
+pub(in crate::cli) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 /// A path without what is put behind those of files that are gone.
 fn clean(path: &str) -> &str {
     path.trim_end_matches(DELETED)

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{
     compare::{Change, Changed},
+    event::plain,
     report::{RuleReport, behind, count, rule, rules},
     tally::{Names, Outcome, PolicyTally, Tally},
 };
@@ -84,8 +85,9 @@ fn period(tally: &Tally) -> String {
 fn bars(out: &mut String, head: &str, rows: &[(&str, u64)]) -> std::fmt::Result {
     let largest = rows.iter().map(|(_, count)| *count).max().unwrap_or(0);
     writeln!(out, "\n{head:<30} {:>12}", "events")?;
-    rows.iter()
-        .try_for_each(|(name, count)| writeln!(out, "{name:<30} {:>12}  {}", number(*count), bar(*count, largest)))
+    rows.iter().try_for_each(|(name, count)| {
+        writeln!(out, "{:<30} {:>12}  {}", plain(name), number(*count), bar(*count, largest))
+    })
 }
 
 fn write_rules(out: &mut String, policy: &PolicyTally) -> std::fmt::Result {
@@ -101,7 +103,8 @@ fn write_rules(out: &mut String, policy: &PolicyTally) -> std::fmt::Result {
         "rule", "verb", "severity", "fired", "refused", "entries", ""
     )?;
     for rule in all.iter().take(RULES) {
-        let object = rule.objects.first().and_then(|object| object["object"].as_str()).unwrap_or("");
+        let object = rule.objects.first().and_then(|object| object["object"].as_str()).map(plain);
+        let object = object.unwrap_or_default();
         let more = rule.distinct_objects.saturating_sub(1);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let (fired, refused, entries) = (number(rule.fired), number(rule.refused), number(rule.entries_written));
@@ -156,11 +159,12 @@ fn write_change(out: &mut String, change: Change, changed: &Changed, policy: &Po
         writeln!(out, "    {:>9}  by {} {} ({})", number(events), rule.verb, rule.id, rule.location)?;
     }
     for (object, events) in changed.objects.top(TOP) {
-        writeln!(out, "    {:>9}  {object}", number(events))?;
+        writeln!(out, "    {:>9}  {}", number(events), plain(object))?;
     }
     changed.examples.iter().take(2).try_for_each(|example| {
         let (file, line) = (&example.file, example.line);
-        writeln!(out, "    as {file}:{line}  {} {} {}", example.process, example.kind, example.object)
+        let (process, object) = (plain(&example.process), plain(&example.object));
+        writeln!(out, "    as {file}:{line}  {process} {} {object}", example.kind)
     })
 }
 
