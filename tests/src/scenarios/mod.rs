@@ -33,6 +33,7 @@ mod geo_files;
 mod jurisdictions;
 mod leftovers;
 mod names;
+mod replay;
 mod selftest;
 
 use crate::harness::scenario::Scenario;
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(egress_replies::all());
     all.extend(egress_storm::all());
     all.extend(geo_files::all());
+    all.extend(replay::all());
     all.extend(demo::all());
     all.extend(bench::all());
     all.extend(bench_net::all());
