@@ -159,9 +159,11 @@ fn a_negation_that_failed_shows_what_held() {
 fn a_member_that_is_undefined_is_what_failed() {
     let rule = "deny contains msg if {\n\tinput.event.action == \"connect\"\n\tmsg := concat(\" \", [input.container.name])\n}";
     assert_eq!(explain(rule, EVENT).failing().unwrap().text, "msg := concat(\" \", [input.container.name])");
-    let rule = "deny contains {\"msg\": input.container.name} if input.event.action == \"connect\"";
+    let rule = "deny contains {\"msg\": input.container.name, \"id\": \"x\"} if input.event.action == \"connect\"";
     let trace = explain(rule, EVENT);
-    assert_eq!(trace.failing().unwrap().text, "the member {\"msg\": input.container.name}");
+    let whole = "deny contains {\"msg\": \"m\", \"id\": \"x\", \"ttl\": 3} if input.event.action == \"connect\"";
+    assert_eq!(explain(whole, EVENT).truth, Truth::Held);
+    assert_eq!(trace.failing().unwrap().text, "the member {\"msg\": input.container.name, \"id\": \"x\"}");
 }
 
 #[test]

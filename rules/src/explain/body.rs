@@ -9,7 +9,7 @@ use regorus::Value;
 use regorus::unstable::{Expr, Literal, LiteralStmt, Rule};
 
 use super::operands::{Helper, Looker, Part, one_line};
-use super::span::whole;
+use super::span::{expression, whole};
 use super::texts::{Asker, Question};
 use super::{BodyTrace, DefinitionTrace, MAX_HELPERS, Seen, Step, Truth, head_line};
 use crate::analysis::corpus::Corpus;
@@ -240,7 +240,7 @@ impl Body<'_, '_> {
             return None;
         }
         let first = self.patterns.first()?.span();
-        let text = join(self.patterns.iter().map(|pattern| one_line(whole(pattern.span()))));
+        let text = join(self.patterns.iter().map(|pattern| one_line(expression(pattern))));
         let text = format!("arguments ({text})");
         let truth = Truth::Failed;
         Some(Step { line: first.line, column: first.col, text, truth, values: Vec::new(), below: Vec::new() })
@@ -250,13 +250,13 @@ impl Body<'_, '_> {
     fn undefined_member(&self, steps: &[Step]) -> Option<Step> {
         let member = self.member.filter(|_| steps.iter().all(|step| step.truth == Truth::Held))?;
         let span = member.span();
-        let question = Question { term: whole(span).to_owned(), body: self.until(self.statements.len()) };
+        let question = Question { term: expression(member).to_owned(), body: self.until(self.statements.len()) };
         let truth = match self.asker.ask_one(question) {
             Ok(members) if members.is_empty() => Truth::Failed,
             Ok(_) => return None,
             Err(why) => Truth::Unclear(why),
         };
-        let text = format!("the member {}", one_line(whole(span)));
+        let text = format!("the member {}", one_line(expression(member)));
         Some(Step { line: span.line, column: span.col, text, truth, values: Vec::new(), below: Vec::new() })
     }
 }

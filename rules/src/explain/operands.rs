@@ -3,7 +3,7 @@
 use regorus::Value;
 use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Query};
 
-use super::span::whole;
+use super::span::{expression, whole};
 use crate::analysis::corpus::Corpus;
 use crate::analysis::names::{Locals, Names, Path, Resolved, Root};
 
@@ -19,7 +19,7 @@ pub(super) struct Part {
 
 impl Part {
     fn of(expr: &Expr) -> Part {
-        let code = whole(expr.span()).to_owned();
+        let code = expression(expr).to_owned();
         Part { label: one_line(&code), code }
     }
 }
@@ -130,7 +130,7 @@ impl Looker<'_> {
             Literal::Every { key, value, domain, query, .. } => {
                 self.refs(domain, parts);
                 let key = key.as_ref().map_or_else(|| "_".to_owned(), |key| key.text().to_owned());
-                let (value, domain) = (value.text(), whole(domain.span()));
+                let (value, domain) = (value.text(), expression(domain));
                 let query = query_text(query);
                 parts.push(Part {
                     label: "those for which it does not hold".to_owned(),
@@ -233,7 +233,7 @@ impl Looker<'_> {
         match expr {
             Expr::Call { fcn, params, .. } => {
                 if let Some(node) = self.resolved(fcn).and_then(|path| self.corpus.graph.find(&path.known())) {
-                    let arguments = params.iter().map(|param| whole(param.span()).to_owned()).collect();
+                    let arguments = params.iter().map(|param| expression(param).to_owned()).collect();
                     helpers.push(Helper { node, arguments: Some(arguments) });
                 }
                 params.iter().for_each(|param| self.asked(param, helpers));

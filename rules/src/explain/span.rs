@@ -1,13 +1,37 @@
 //! The whole text of an expression: regorus's places leave out the quotes and parentheses at its ends.
 
-use regorus::unstable::Span;
+use regorus::unstable::{Expr, Span};
 
 /// The text of a place, with the quotes, parentheses and brackets that belong to it.
 pub(super) fn whole(span: &Span) -> &str {
+    cut(span, span.start)
+}
+
+/// The whole text of an expression. The place of an object starts at its last key.
+pub(super) fn expression(expr: &Expr) -> &str {
+    cut(expr.span(), start(expr))
+}
+
+fn cut(span: &Span, start: u32) -> &str {
     let text: &str = span.source.contents();
     let offset = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
-    let (start, end) = complete(text, offset(span.start), offset(span.end));
+    let (start, end) = complete(text, offset(start), offset(span.end));
     text.get(start..end).unwrap_or_else(|| span.text())
+}
+
+/// Where an expression starts, going by its leftmost part.
+fn start(expr: &Expr) -> u32 {
+    let left = match expr {
+        Expr::Object { fields, .. } => fields.first().map(|(_, key, _)| key),
+        Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => Some(refr),
+        Expr::BinExpr { lhs, .. }
+        | Expr::BoolExpr { lhs, .. }
+        | Expr::ArithExpr { lhs, .. }
+        | Expr::AssignExpr { lhs, .. } => Some(lhs),
+        Expr::Membership { key, value, .. } => Some(key.as_ref().unwrap_or(value)),
+        _ => None,
+    };
+    left.map_or(expr.span().start, |left| start(left).min(expr.span().start))
 }
 
 fn is_quote(byte: Option<&u8>) -> bool {

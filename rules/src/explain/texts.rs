@@ -8,7 +8,7 @@ use regorus::unstable::Expr;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
-use super::span::whole;
+use super::span::expression;
 use crate::analysis::corpus::{Corpus, Source};
 use crate::analysis::graph::Definition;
 use crate::load::parse::message;
@@ -63,7 +63,7 @@ impl<'c> Asker<'c> {
 
     /// The statement that takes an argument of the function apart.
     pub(super) fn argument(pattern: &Expr, index: usize) -> String {
-        let (text, value) = (whole(pattern.span()), format!("data.{PREFIX}[{index}]"));
+        let (text, value) = (expression(pattern), format!("data.{PREFIX}[{index}]"));
         match pattern {
             Expr::Var { .. } if text == "_" => "true".to_owned(),
             Expr::Var { .. } => format!("{text} := {value}"),

@@ -60,6 +60,8 @@ pub(super) struct Args {
 /// An event rule on the event.
 struct Explained<'a> {
     rule: &'a RuleInfo,
+    /// Ids of its decisions: its own, or those of its members.
+    ids: Vec<String>,
     /// Messages of its decisions.
     messages: Vec<String>,
     /// Scope and ttl of the entry that a decision asks for.
@@ -75,6 +77,11 @@ struct Explained<'a> {
 }
 
 impl Explained<'_> {
+    /// What alerts call it.
+    fn id(&self) -> String {
+        if self.ids.is_empty() { self.rule.id.clone() } else { self.ids.join(", ") }
+    }
+
     /// Expressions that held, for sorting: what came closest first.
     fn reached(&self) -> usize {
         let bodies = self.trace.iter().flat_map(|trace| &trace.bodies);
@@ -147,8 +154,10 @@ fn explained<'a>(explainer: &'a Explainer, event: &Event, rule: &'a RuleInfo, ou
     let fired = decisions().next().is_some() || allowed;
     let held = trace.as_ref().is_some_and(|trace| trace.truth == Truth::Held);
     let entries = decisions().filter(|decision| decision.verb == rules::Verb::Deny);
+    let ids: std::collections::BTreeSet<String> = decisions().map(|decision| decision.id.clone()).collect();
     Explained {
         rule,
+        ids: ids.into_iter().collect(),
         messages: decisions().map(|decision| decision.message.clone()).collect(),
         entries: entries.map(|decision| (decision.scope.to_string(), decision.ttl)).collect(),
         fired,

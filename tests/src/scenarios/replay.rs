@@ -53,7 +53,8 @@ fn recording(ctx: &Ctx) -> Result<()> {
     let sentinel = launch.arg("--record").arg(&events).start()?;
     let steps = ["connect", PEER, "--", "connect", PEER, "--", "connect", PEER];
     let acted = ctx.act_as(&actor, &steps).netns(&pair.near).cgroup(&scope).start()?.finish()?;
-    ensure!(acted.code == Some(0) && sink.accepted() == 3, "the act: {acted:?}");
+    ensure!(acted.code == Some(0), "the act: {acted:?}");
+    eventually("three connections", LIMIT, || Ok((sink.accepted() == 3).then_some(())))?;
     let alert = sentinel.wait_alert(LIMIT, |alert| alert["event"]["action"] == "connect")?;
     sentinel.settle(Duration::from_millis(300))?;
     eventually("events in the recording", LIMIT, || {

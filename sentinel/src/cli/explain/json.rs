@@ -63,6 +63,7 @@ fn rule(explained: &Explained) -> Value {
         "fired": explained.fired,
         "silenced_by_allow": explained.silenced,
         "can_match": explained.trace.is_some(),
+        "decision_ids": explained.ids,
         "messages": explained.messages,
         "entries": entries.collect::<Vec<_>>(),
         "error": explained.error,

@@ -76,7 +76,7 @@ impl Explanation<'_> {
         }
         let deny = self.rules.iter().find(|rule| rule.fired && rule.rule.verb == rules::Verb::Deny);
         if let Some(rule) = deny {
-            return format!("it passes, and in enforce mode {} refuses the next one by a block entry", rule.rule.id);
+            return format!("it passes, and in enforce mode {} refuses the next one by a block entry", rule.id());
         }
         if let Some(one) = holding(Effect::WouldRefuse) {
             return format!("{} would refuse it, and only monitors", named(one));
@@ -146,9 +146,7 @@ fn write_alert(out: &mut String, alert: &Json) -> std::fmt::Result {
     ];
     for (name, pointer) in objects {
         let Some(Json::Object(fields)) = alert.pointer(pointer) else { continue };
-        let flat = |value: &Json| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-        let parts: Vec<String> = fields.iter().map(|(key, value)| format!("{key} {}", flat(value))).collect();
-        writeln!(out, "{name:<10} {}", shorten(&parts.join(", ")))?;
+        writeln!(out, "{name:<10} {}", shorten(&flat(fields)))?;
     }
     match alert.pointer("/sentinel/lost_before").and_then(Json::as_u64) {
         Some(lost) if lost > 0 => writeln!(out, "lost       {lost} events were lost before it"),
@@ -156,9 +154,20 @@ fn write_alert(out: &mut String, alert: &Json) -> std::fmt::Result {
     }
 }
 
+/// The fields of an object and of those in it, without digests.
+fn flat(fields: &serde_json::Map<String, Json>) -> String {
+    let part = |(key, value): (&String, &Json)| match value {
+        Json::Object(inner) => format!("{key} {}", flat(inner)),
+        Json::String(text) => format!("{key} {text}"),
+        other => format!("{key} {other}"),
+    };
+    fields.iter().filter(|(key, _)| *key != "sha256").map(part).collect::<Vec<_>>().join(", ")
+}
+
 fn write_fired(out: &mut String, explained: &Explained) -> std::fmt::Result {
     let rule = explained.rule;
-    writeln!(out, "\nfired      {} {} ({})  {}:{}", rule.verb, rule.id, rule.severity, rule.file, rule.line)?;
+    let id = explained.id();
+    writeln!(out, "\nfired      {} {id} ({})  {}:{}", rule.verb, rule.severity, rule.file, rule.line)?;
     if !rule.title.is_empty() {
         writeln!(out, "           {}", rule.title)?;
     }
