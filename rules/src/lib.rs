@@ -20,6 +20,7 @@ mod countries;
 mod decision;
 mod diagnostic;
 mod evaluator;
+pub mod explain;
 mod fields;
 pub mod input;
 mod kind;

@@ -35,6 +35,7 @@ mod policy;
 mod problem;
 mod process;
 mod reach;
+mod record;
 mod reload;
 mod report;
 mod sockets;

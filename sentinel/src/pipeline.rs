@@ -29,6 +29,7 @@ use crate::{
     names::Names,
     notices::Notice,
     process::{Image, Process, Processes, split_args},
+    record::Recorder,
     world::{Numbers, World},
 };
 
@@ -80,6 +81,8 @@ pub struct Pipeline {
     pub names: Names,
     /// Counters.
     pub counts: Counts,
+    /// Where events are recorded.
+    pub recorder: Option<Recorder>,
     evaluator: Evaluator,
     /// By index of the rule.
     told_errors: HashMap<u32, ToldError>,
@@ -108,6 +111,7 @@ impl Pipeline {
             alerting,
             names: Names::default(),
             counts: Counts::default(),
+            recorder: None,
             evaluator,
             told_errors: HashMap::new(),
             pending: HashMap::new(),
@@ -295,6 +299,9 @@ impl Pipeline {
 
     /// Rules, block entries, alert.
     fn decide(&mut self, common: &Common, verdict: Verdict, input: Input, blocked: &Blocked, geo: Option<GeoFact>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(&input.value, common, verdict, blocked, self.numbers.rule(verdict.rule).as_deref());
+        }
         let outcome = self.evaluator.evaluate(input.kind, &input.value);
         self.report_errors(&outcome);
         let mut finding = Finding::new(common, verdict, input, self.enforcing);

@@ -16,6 +16,7 @@ use crate::{
     notices,
     policy::mode_word,
     reach,
+    record::{Recorder, Recording},
     standing::has_geo,
     status::{
         DatabaseStatus, Enforcement, ExemptionStatus, Facts, GeoStatus, HookStatus, RuleStatus, Status, conclude,
@@ -85,6 +86,7 @@ impl Daemon {
             devices: self.kernel.devices(),
             alerts: self.pipeline.alerting.sent,
             rule_errors: self.pipeline.counts.rule_errors,
+            recording: self.pipeline.recorder.as_ref().map(Recorder::status),
             refused_reload: self.refused_reload.clone(),
             failing_tests: self.failing_tests.clone(),
             operator_blocks: world.operator.iter().count(),
@@ -412,6 +414,7 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
             }
         )?;
     }
+    s.recording.iter().try_for_each(|recording| write_recording(out, recording))?;
     if s.operator_blocks > 0 {
         writeln!(out, "ordered      {} blocks by operators, see sentinel block list", s.operator_blocks)?;
     }
@@ -422,6 +425,13 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
         writeln!(out, "reload refused: {refused}")?;
     }
     Ok(())
+}
+
+fn write_recording(out: &mut String, recording: &Recording) -> std::fmt::Result {
+    let Recording { path, bytes, events, lost, stopped, .. } = recording;
+    let lost = lost.queue_full + lost.size_limit + lost.write_error;
+    writeln!(out, "recording    {}: {events} events, {bytes} bytes, {lost} events lost", path.display())?;
+    stopped.iter().try_for_each(|why| writeln!(out, "             stopped: {why}"))
 }
 
 /// What is said at the end.

@@ -149,6 +149,15 @@ pub(crate) fn whole_engine(corpus: &Corpus, data: &Value, findings: &mut Finding
     engine.map_err(|error| findings.error_elsewhere(compile::locate(corpus, &[], &error))).ok()
 }
 
+/// An engine with some modules of a corpus. The error is regorus's own text.
+pub(crate) fn engine_of(
+    corpus: &Corpus,
+    modules: impl IntoIterator<Item = usize>,
+    data: &Value,
+) -> Result<regorus::Engine, String> {
+    compile::engine(corpus, modules, &[], &compile::Replacements::new(), data)
+}
+
 fn check(texts: &[Text], data: &Value, strictness: Strictness, findings: &mut Findings) -> Checked {
     let mut modules = Vec::new();
     let mut annotations = Annotations::default();

@@ -36,6 +36,7 @@ mod jurisdictions;
 mod leftovers;
 mod names;
 mod operator_blocks;
+mod replay;
 mod selftest;
 
 use crate::harness::scenario::Scenario;
@@ -72,6 +73,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(egress_replies::all());
     all.extend(egress_storm::all());
     all.extend(geo_files::all());
+    all.extend(replay::all());
     all.extend(demo::all());
     all.extend(bench::all());
     all.extend(bench_net::all());
