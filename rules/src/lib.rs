@@ -40,6 +40,7 @@ pub use decision::{Action, Cause, DEFAULT_TTL, Decision, EvalError, Outcome};
 pub use diagnostic::{Diagnostic, LoadErrors};
 pub use evaluator::{Cost, Evaluator, Limits};
 pub use kind::{Kind, KindSet, UnknownKind};
+pub use load::refused_functions;
 pub use policies::{LoadOptions, Policies, RuleInfo, WrittenScope};
 pub use regorus::Value;
 pub use scope::{CidrError, Object, Scope, ScopeError, Subject, parse_cidr};

@@ -3,8 +3,9 @@
 //! A `deny` is decided once; its entry then refuses every next event of the same object and subject, whatever else the
 //! rule looked at. Which fields an entry of which scope holds is said here, and nowhere else.
 
-use crate::kind::{Kind, KindSet};
+use crate::kind::Kind;
 use crate::policies::{RuleInfo, WrittenScope};
+use crate::schema;
 use crate::scope::{Object, Scope, Subject};
 use crate::vocabulary::Verb;
 
@@ -14,24 +15,29 @@ pub fn beyond_entry(rule: &RuleInfo) -> Option<(Scope, Vec<&str>)> {
     if rule.verb != Verb::Deny || rule.kinds.is_empty() {
         return None;
     }
-    let scope = match rule.scope {
-        WrittenScope::Is(scope) => scope,
-        WrittenScope::Default => Scope::default_for(rule.kinds.iter().next()?),
-        WrittenScope::Computed => return None,
-    };
-    let lost: Vec<&str> = rule.conditions.iter().filter(|field| !holds(scope, rule.kinds, field)).collect();
-    (!lost.is_empty()).then_some((scope, lost))
+    rule.kinds.iter().find_map(|kind| {
+        let scope = match rule.scope {
+            WrittenScope::Is(scope) => scope,
+            WrittenScope::Default => Scope::default_for(kind),
+            WrittenScope::Computed => return None,
+        };
+        // A field that events of the kind do not have is no condition on them.
+        let carried = |field: &str| schema::node(field).is_none_or(|node| node.kinds().contains(kind));
+        let lost: Vec<&str> =
+            rule.conditions.iter().filter(|field| carried(field) && !holds(scope, kind, field)).collect();
+        (!lost.is_empty()).then_some((scope, lost))
+    })
 }
 
 /// Whether an entry is about the same thing as a condition on the field.
-fn holds(scope: Scope, kinds: KindSet, field: &str) -> bool {
+fn holds(scope: Scope, kind: Kind, field: &str) -> bool {
     let (area, rest) = field.split_once('.').unwrap_or((field, ""));
     match area {
         // What is the same for every event of the host and kind.
         "event" | "host" => true,
         "file" => matches!(scope.object, Object::File | Object::Path),
         "destination" | "network" => holds_destination(scope, area, rest),
-        "process" => holds_process(scope, kinds.contains(Kind::Exec), rest),
+        "process" => holds_process(scope, kind == Kind::Exec, rest),
         "user" | "container" | "orchestrator" => scope.subject == Some(Subject::Instance),
         // The time, and what the schema may come to have.
         _ => false,
@@ -84,6 +90,7 @@ mod tests {
             "input.event.action == \"exec\"; input.file.path == \"/x\"; input.process.previous.name == \"sh\"",
             "input.event.action == \"exec\"; lib.shell(input.process)",
             "input.event.action == \"open\"; input.file.name == \"x\"; input.file.write; lib.shell(input.process)",
+            "input.event.action in {\"exec\", \"connect\"}; {input.file.path, input.destination.ip} != set()",
             "input.event.action == \"connect\"; input.destination.ip == \"192.0.2.1\"; input.process.executable == \"/x\"",
         ] {
             assert_eq!(lost(body, "\"m\""), [] as [&str; 0], "{body}");

@@ -122,6 +122,11 @@ fn check_builtins(corpus: &Corpus, node: &Node, findings: &mut Findings) {
     }
 }
 
+/// The functions of OPA that a policy here must not use (a name, or a prefix ending in `.`), each with the reason.
+pub fn refused_functions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    REFUSED.iter().copied()
+}
+
 fn refusal(name: &str) -> Option<&'static str> {
     let matches = |pattern: &str| if pattern.ends_with('.') { name.starts_with(pattern) } else { name == pattern };
     REFUSED.iter().find(|(pattern, _)| matches(pattern)).map(|(_, why)| *why)

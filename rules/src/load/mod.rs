@@ -40,6 +40,7 @@ use metadata::Annotations;
 use parse::Text;
 use sources::{Request, Sources};
 
+pub use checks::refused_functions;
 pub(crate) use groups::Group;
 pub(crate) use shipped::{is_shipped, names_shipped, shipped_policies, shipped_tests, without_shipped};
 

@@ -25,7 +25,9 @@ use seen::{Place, Seen};
 use value::{Value, input_name};
 
 /// Steps of one analysis; more than a large set of policies needs.
-const FUEL: u32 = 5_000_000;
+const FUEL: u32 = 1_000_000;
+/// Argument lists for which one function is looked at; further ones count as not known.
+const MAX_CALLS: usize = 48;
 
 #[derive(Default, Clone)]
 struct Env {
@@ -59,6 +61,8 @@ struct Reads<'c> {
     corpus: &'c Corpus,
     rules: BTreeMap<usize, Known>,
     calls: BTreeMap<(usize, Vec<Value>), Known>,
+    /// Distinct argument lists by function.
+    counts: BTreeMap<usize, usize>,
     seen: Seen,
     /// What was read since somebody last looked: the conditions of one definition, helpers included.
     conditions: BTreeSet<String>,
@@ -73,6 +77,7 @@ pub(crate) fn find(corpus: &Corpus) -> Report {
         corpus,
         rules: BTreeMap::new(),
         calls: BTreeMap::new(),
+        counts: BTreeMap::new(),
         seen: Seen::default(),
         conditions: BTreeSet::new(),
         fuel: FUEL,
@@ -83,6 +88,8 @@ pub(crate) fn find(corpus: &Corpus) -> Report {
         reads.module(module, false);
     }
     reads.pretend = true;
+    reads.calls.clear();
+    reads.counts.clear();
     for module in 0..corpus.modules.len() {
         reads.module(module, true);
     }
@@ -250,7 +257,7 @@ impl<'c> Reads<'c> {
             Expr::Bool { .. } => Value::Scalar(Type::Boolean),
             Expr::Null { .. } => Value::Unknown,
             Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => self.reference(module, expr, env),
-            Expr::Array { items, .. } => Value::Tuple(self.values(module, items, env)),
+            Expr::Array { items, .. } => Value::Tuple(self.values(module, items, env)).bounded(),
             Expr::Set { items, .. } => Value::list(Value::join_all(self.values(module, items, env))),
             Expr::Object { fields, .. } => self.object(module, fields, env),
             Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
@@ -311,7 +318,7 @@ impl<'c> Reads<'c> {
                 None => sure = false,
             }
         }
-        if sure { Value::Object(known) } else { Value::Unknown }
+        if sure { Value::Object(known).bounded() } else { Value::Unknown }
     }
 
     /// A variable, and the dots and brackets behind it.
@@ -582,8 +589,11 @@ impl<'c> Reads<'c> {
     }
 
     fn function(&mut self, node: usize, args: Vec<Value>) -> Value {
+        let calls = self.counts.entry(node).or_default();
+        *calls += usize::from(!self.calls.contains_key(&(node, args.clone())));
+        let args = if *calls > MAX_CALLS { vec![Value::Unknown; args.len()] } else { args };
         let key = (node, args);
-        if let Some((value, read)) = self.calls.get(&key).filter(|_| !self.pretend) {
+        if let Some((value, read)) = self.calls.get(&key) {
             self.conditions.extend(read.iter().cloned());
             return value.clone();
         }

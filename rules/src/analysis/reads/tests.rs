@@ -154,7 +154,31 @@ fn imports_of_input_are_checked() {
 }
 
 #[test]
+fn functions_that_grow_their_arguments_end() {
+    let mut text = String::from("package lib\n\nf0(x, _) := x\n\n");
+    for n in 1..30 {
+        let before = n - 1;
+        text.push_str(&format!("f{n}(x, y) := [f{before}([x, x, y], y), f{before}(y, {{\"a\": [x, y]}})]\n\n"));
+    }
+    text.push_str("g if f29(input.process, input.file)\n");
+    let start = std::time::Instant::now();
+    let found = report(&[&text]);
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    assert!(found.errors.is_empty(), "{:?}", found.errors);
+}
+
+#[test]
 fn functions_nobody_calls_are_looked_at_too() {
     let found = report(&["package lib\n\nf(x) if x.nmae == input.process.nmae\n"]);
     assert_eq!(found.errors.len(), 1, "{:?}", found.errors);
+}
+
+#[test]
+fn a_function_with_many_callers_is_at_fault_for_none() {
+    let mut text = String::from("package lib\n\nf(x, _) := x.extra\n\n");
+    for n in 0..100 {
+        let path = if n == 99 { "{\"extra\": 1}" } else { "input.process" };
+        text.push_str(&format!("g{n} := f({path}, {{\"k{n}\": 1}})\n\n"));
+    }
+    assert!(report(&[&text]).errors.is_empty());
 }

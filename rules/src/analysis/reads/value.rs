@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::{self, Node, Type};
 
+/// Largest value that is followed, in parts.
+const MAX_SIZE: usize = 64;
+
 /// What is known of a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Value {
@@ -25,7 +28,29 @@ pub(super) enum Value {
 
 impl Value {
     pub(super) fn list(item: Value) -> Value {
-        Value::List(Box::new(item))
+        Value::List(Box::new(item)).bounded()
+    }
+
+    /// The value, or less of it when it has grown: a function that doubles its argument must not cost more than it did.
+    pub(super) fn bounded(self) -> Value {
+        if self.size() <= MAX_SIZE {
+            return self;
+        }
+        match self {
+            Value::Tuple(items) => Value::list(Value::join_all(items)),
+            Value::Unknown | Value::Input(_) | Value::Scalar(_) | Value::List(_) | Value::Object(_) => Value::Unknown,
+        }
+    }
+
+    fn size(&self) -> usize {
+        let below = match self {
+            Value::Unknown | Value::Scalar(_) => 0,
+            Value::Input(paths) => paths.len(),
+            Value::Tuple(items) => items.iter().map(Value::size).sum(),
+            Value::List(item) => item.size(),
+            Value::Object(fields) => fields.values().map(Value::size).sum(),
+        };
+        1 + below
     }
 
     /// What is known of a value that is either one.
