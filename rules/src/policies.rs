@@ -18,7 +18,7 @@ use crate::vocabulary::{Engine, Maturity, Mode, OnError, Severity, Technique, Ve
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadOptions {
     /// Rego files, directories searched for `*.rego`, and OPA bundles: archives, and directories with a manifest. `*_test.rego`
-    /// is left out.
+    /// is left out. The word `shipped` stands for the shipped policies.
     pub paths: Vec<PathBuf>,
     /// JSON and YAML files, merged into `data`, and directories of them, whose files go where their directory says.
     pub data: Vec<PathBuf>,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rules::testing::events::SAMPLES;
 use rules::testing::{TestOptions, TestOutcome, TestReport, run};
-use rules::{Kind, LoadErrors, Value};
+use rules::{Kind, LoadErrors, LoadOptions, Policies, Value};
 
 const POLICY: &str = "package sentinel.shadow\n\ndeny contains \"shadow\" if {\n\tinput.event.action == \"open\"\n\tinput.file.path == \"/etc/shadow\"\n}\n\nalert contains \"net\" if input.destination.port == 8443\n";
 
@@ -98,4 +98,23 @@ fn a_failing_test_shows_its_values() {
     assert_eq!(fails.values, [("deny".to_owned(), "[\"shadow\"]".to_owned())]);
     let none = failure("test_none");
     assert_eq!(none.values, [("deny".to_owned(), "[]".to_owned()), ("count(deny)".to_owned(), "0".to_owned())]);
+}
+
+#[test]
+fn a_module_joins_a_shipped_package() {
+    let root = std::env::temp_dir().join(format!("sentinel-samples-tuning-{}", std::process::id()));
+    fs::create_dir_all(&root).unwrap();
+    let (tuning, tests) = (root.join("tuning.rego"), root.join("tuning_test.rego"));
+    fs::write(&tuning, "package sentinel.credential_files\n\nallow contains \"backup\" if {\n\tinput.event.action == \"open\"\n\tinput.process.name == \"restic\"\n}\n").unwrap();
+    fs::write(&tests, "package sentinel.tuning_test\n\nimport data.sentinel.credential_files\n\ntest_reads_shadow if {\n\tcount(credential_files.alert) == 1 with input as data.sentinel.events.open_shadow\n}\n\ntest_backup if {\n\tcount(credential_files.allow) == 1 with input as object.union(data.sentinel.events.open_shadow, {\"process\": {\"name\": \"restic\"}})\n}\n").unwrap();
+    let policies =
+        Policies::load(&LoadOptions { paths: vec!["shipped".into(), tuning.clone()], ..LoadOptions::default() });
+    let report =
+        run(&TestOptions { paths: vec!["shipped".into(), tuning, tests], coverage: true, ..TestOptions::default() });
+    fs::remove_dir_all(&root).unwrap();
+    let policies = policies.unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(policies.rules().iter().any(|rule| rule.id == "sentinel.credential_files.allow"));
+    let report = report.unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(report.cases.len() == 2 && !report.failed(), "{:#?}", report.cases);
+    assert!(report.coverage.len() == 1 && report.coverage[0].file.ends_with("tuning.rego"), "{:?}", report.coverage);
 }

@@ -41,7 +41,7 @@ use parse::Text;
 use sources::{Request, Sources};
 
 pub(crate) use groups::Group;
-pub(crate) use shipped::{shipped_policies, shipped_tests};
+pub(crate) use shipped::{is_shipped, names_shipped, shipped_policies, shipped_tests};
 
 /// Stack of the thread that loads; reserved, not used, unless a policy is deep.
 const STACK: usize = 256 << 20;
@@ -79,7 +79,7 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Policies, LoadErrors> {
         defaults: &options.defaults,
     };
     let mut sources = sources::read(&request, &mut findings);
-    if options.shipped {
+    if options.shipped && !names_shipped(&options.paths) {
         sources.texts.extend(shipped_policies());
     }
     let mut policies = on_large_stack(move || build(sources, Strictness::Strict, findings))?;

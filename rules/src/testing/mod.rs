@@ -32,7 +32,8 @@ pub use failure::Failure;
 /// What to test.
 #[derive(Debug, Clone, Default)]
 pub struct TestOptions {
-    /// Rego files, and directories searched for `*.rego`, tests and policies alike.
+    /// Rego files, and directories searched for `*.rego`, tests and policies alike. The word `shipped` adds the shipped
+    /// policies, not their tests.
     pub paths: Vec<PathBuf>,
     /// JSON and YAML files and directories, merged into `data`.
     pub data: Vec<PathBuf>,
@@ -154,7 +155,9 @@ impl Runner<'_> {
             progress(cases.len(), tests.len());
             cases.push(self.case(*definition, name));
         }
-        let coverage = if options.coverage { self.coverage() } else { Vec::new() };
+        let mut coverage = if options.coverage { self.coverage() } else { Vec::new() };
+        // Without its tests, nobody asked about the shipped set.
+        coverage.retain(|file| options.shipped || !load::is_shipped(&file.file));
         self.explain_failures(&mut cases);
         TestReport { cases, coverage }
     }
