@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use rules::testing::events::SAMPLES;
+use rules::schema::{Type, find};
+use rules::testing::events::{SAMPLES, Sample};
 use rules::testing::{TestOptions, TestOutcome, TestReport, run};
 use rules::{Kind, LoadErrors, LoadOptions, Policies, Value};
 
@@ -117,4 +118,51 @@ fn a_module_joins_a_shipped_package() {
     let report = report.unwrap_or_else(|errors| panic!("{errors}"));
     assert!(report.cases.len() == 2 && !report.failed(), "{:#?}", report.cases);
     assert!(report.coverage.len() == 1 && report.coverage[0].file.ends_with("tuning.rego"), "{:?}", report.coverage);
+}
+
+/// What every event has, whatever its kind.
+const ALWAYS: &[&str] =
+    &["@timestamp", "event.action", "host.name", "process.pid", "process.executable", "process.parent.pid", "user.id"];
+
+#[test]
+fn samples_are_what_the_schema_says() {
+    for sample in SAMPLES {
+        let event = sample.event();
+        let mut leaves = Vec::new();
+        collect(&event, String::new(), &mut leaves);
+        leaves.iter().for_each(|(path, value)| check_leaf(sample, path, value));
+        let has = |path: &str| leaves.iter().any(|(leaf, _)| leaf == path);
+        let missing: Vec<_> = ALWAYS.iter().filter(|path| !has(path)).collect();
+        assert!(missing.is_empty(), "{}: {missing:?}", sample.name);
+        let object = match sample.kind {
+            Kind::Exec => "process.previous.executable",
+            Kind::Open => "file.write",
+            Kind::Socket => "network.type",
+            _ => "destination.ip",
+        };
+        assert!(has(object), "{} has no {object}", sample.name);
+    }
+}
+
+fn check_leaf(sample: &Sample, path: &str, value: &Value) {
+    let field = find(path).unwrap_or_else(|| panic!("{}: {path} is no field of input", sample.name));
+    assert!(field.filled && field.kinds.contains(sample.kind), "{}: no {} has {path}", sample.name, sample.kind);
+    let fits = match field.of {
+        Type::Text | Type::Texts => value.as_string().is_ok(),
+        Type::Number => value.as_u64().is_ok(),
+        Type::Boolean => value.as_bool().is_ok(),
+    };
+    assert!(fits, "{}: {path} is {value}", sample.name);
+}
+
+/// Every value that is neither object nor array, with its path in the words of the schema.
+fn collect(value: &Value, path: String, leaves: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(object) => object.iter().for_each(|(key, value)| {
+            let key = key.as_string().unwrap();
+            collect(value, if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }, leaves);
+        }),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, format!("{path}[]"), leaves)),
+        leaf => leaves.push((path, leaf.clone())),
+    }
 }
