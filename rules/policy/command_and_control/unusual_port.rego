@@ -6,6 +6,7 @@ package sentinel.unusual_port
 import data.sentinel.lib.files
 import data.sentinel.lib.net
 import data.sentinel.lib.programs
+import data.sentinel.lib.programs.transfer_tools
 
 # Metasploit, Sliver, Cobalt Strike, Havoc, and the favourites of their users.
 control_ports := {1337, 4443, 4444, 4445, 5554, 6666, 8888, 9999, 31337, 31338, 40056, 50050}
@@ -66,7 +67,7 @@ alert contains msg if {
 	msg := sprintf("%s goes out through Tor", [input.process.executable])
 }
 
-goes_out if programs.name(input.process) in programs.transfer_tools
+goes_out if programs.name(input.process) in transfer_tools
 
 goes_out if programs.is_interpreter(input.process.executable)
 

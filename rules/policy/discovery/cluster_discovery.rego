@@ -6,6 +6,7 @@ package sentinel.cluster_discovery
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_network_service
 import data.sentinel.lib.programs.command_line
+import data.sentinel.lib.programs.transfer_tools
 
 clients := {"kubectl", "oc", "helm", "crictl", "ctr", "nerdctl", "docker", "podman", "etcdctl", "kubeletctl"}
 
@@ -55,6 +56,6 @@ alert contains msg if {
 	msg := sprintf("%s connects to %s port %v", [input.process.executable, input.destination.ip, input.destination.port])
 }
 
-general_tool if programs.name(input.process) in programs.transfer_tools
+general_tool if programs.name(input.process) in transfer_tools
 
 general_tool if programs.is_shell(input.process)

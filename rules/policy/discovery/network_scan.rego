@@ -6,6 +6,7 @@ package sentinel.network_scan
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_network_service
 import data.sentinel.lib.programs.command_line
+import data.sentinel.lib.programs.netcats
 
 scanners := {
 	"nmap", "masscan", "zmap", "rustscan", "unicornscan", "arp-scan", "netdiscover", "nbtscan", "fping", "hping3", "naabu", "zgrab", "zgrab2",
@@ -52,7 +53,7 @@ alert contains msg if {
 #   maturity: incubating
 alert contains msg if {
 	input.event.action == "exec"
-	programs.name(input.process) in programs.netcats
+	programs.name(input.process) in netcats
 	some option in input.process.args
 	startswith(option, "-")
 	contains(option, "z")

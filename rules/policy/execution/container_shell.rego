@@ -6,6 +6,7 @@ package sentinel.container_shell
 import data.sentinel.lib.files
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.command_line
+import data.sentinel.lib.programs.container_runtimes
 
 # METADATA
 # title: Shell entered in a container
@@ -58,4 +59,4 @@ alert contains msg if {
 # The runtime's own process becomes the shell: it runs from a copy of itself in memory, or from its file.
 entered if startswith(input.process.previous.executable, "/memfd:runc")
 
-entered if programs.base(input.process.previous.executable) in programs.container_runtimes
+entered if programs.base(input.process.previous.executable) in container_runtimes

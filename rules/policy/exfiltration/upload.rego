@@ -7,6 +7,8 @@ import data.sentinel.lib.files
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_network_service
 import data.sentinel.lib.programs.command_line
+import data.sentinel.lib.programs.netcats
+import data.sentinel.lib.programs.transfer_tools
 
 drop_services := [
 	"transfer.sh", "file.io", "0x0.st", "temp.sh", "bashupload.com", "oshi.at", "gofile.io", "anonfiles.com", "catbox.moe", "termbin.com", "pastebin.com", "paste.ee", "hastebin.com",
@@ -96,7 +98,7 @@ uploads(name) if {
 	startswith(argument, option)
 }
 
-uploads(name) if name in {"scp", "rsync", "sftp", "ftp", "tftp", "lftp"} | programs.netcats
+uploads(name) if name in {"scp", "rsync", "sftp", "ftp", "tftp", "lftp"} | netcats
 
 used_as_key(place, _) if input.process.args[place - 1] in key_options
 
@@ -118,7 +120,7 @@ drop_service(domain) if {
 	endswith(domain, concat("", [".", service]))
 }
 
-general_tool if programs.name(input.process) in programs.transfer_tools
+general_tool if programs.name(input.process) in transfer_tools
 
 general_tool if programs.is_shell(input.process)
 
