@@ -20,6 +20,8 @@ use crate::{
     embargo,
 };
 
+#[cfg(test)]
+mod docs;
 mod json;
 mod junit;
 mod text;
