@@ -6,7 +6,6 @@ package sentinel.web_shell
 import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
 import data.sentinel.lib.programs
-import data.sentinel.lib.programs.web_servers
 
 # These pass requests on and never write a page.
 proxies := {"nginx", "haproxy", "envoy", "traefik", "varnishd"}
