@@ -57,6 +57,7 @@ const TECHNIQUES: &[(&str, &str, &str)] = &[
     ("T1027", "Obfuscated Files or Information", EVASION),
     ("T1027.002", "Obfuscated Files or Information: Software Packing", EVASION),
     ("T1027.004", "Obfuscated Files or Information: Compile After Delivery", EVASION),
+    ("T1027.011", "Obfuscated Files or Information: Fileless Storage", EVASION),
     ("T1030", "Data Transfer Size Limits", EXFILTRATION),
     ("T1033", "System Owner/User Discovery", DISCOVERY),
     ("T1036", "Masquerading", EVASION),
