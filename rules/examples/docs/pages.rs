@@ -32,7 +32,7 @@ const TACTICS: [(&str, &str); 12] = [
 const NOTICE: &str = "<!-- Written by `cargo xtask docs`; change its sources instead. -->";
 
 /// Every page, with where it belongs.
-pub fn all() -> Result<Vec<(PathBuf, String)>, Box<dyn Error>> {
+pub(crate) fn all() -> Result<Vec<(PathBuf, String)>, Box<dyn Error>> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no parent directory")?.join("docs");
     let policies = Policies::shipped()?;
     Ok(vec![(docs.join("rules.md"), rules_page(&policies)?), (docs.join("input.md"), input_page(FIELDS))])

@@ -63,8 +63,12 @@ impl Unit {
 
 fn check_files(title: &str, policies: Vec<PathBuf>, tests: Vec<PathBuf>, data: Vec<PathBuf>) -> usize {
     let defaults = embargo::defaults().unwrap();
-    let options =
-        LoadOptions { paths: policies.clone(), data: data.clone(), shipped: false, defaults: defaults.clone() };
+    let options = LoadOptions {
+        paths: policies.clone(),
+        data: data.clone(),
+        defaults: defaults.clone(),
+        ..LoadOptions::default()
+    };
     Policies::load(&options).unwrap_or_else(|errors| panic!("{title}: {errors}"));
     let paths = policies.into_iter().chain(tests).collect();
     let report = testing::run(&TestOptions { paths, data, defaults, ..TestOptions::default() });
