@@ -42,7 +42,7 @@ use sources::{Request, Sources};
 
 pub use checks::refused_functions;
 pub(crate) use groups::Group;
-pub(crate) use shipped::{is_shipped, names_shipped, shipped_policies, shipped_tests, without_shipped};
+pub(crate) use shipped::{is_shipped, names_shipped, shipped_policies, shipped_tests};
 
 /// Stack of the thread that loads; reserved, not used, unless a policy is deep.
 const STACK: usize = 256 << 20;
@@ -72,16 +72,15 @@ pub(crate) struct Code {
 /// Loads files.
 pub(crate) fn load(options: &LoadOptions) -> Result<Policies, LoadErrors> {
     let mut findings = Findings::default();
-    let paths = without_shipped(&options.paths);
     let request = Request {
-        paths: &paths,
+        paths: &options.paths,
         data: &options.data,
         tests: false,
         verification: &options.verification,
         defaults: &options.defaults,
     };
     let mut sources = sources::read(&request, &mut findings);
-    if options.shipped || names_shipped(&options.paths) {
+    if options.shipped && !names_shipped(&options.paths) {
         sources.texts.extend(shipped_policies());
     }
     let mut policies = on_large_stack(move || build(sources, Strictness::Strict, findings))?;

@@ -9,6 +9,7 @@ use crate::diagnostic::Findings;
 use crate::load::data::{self, Document};
 use crate::load::files;
 use crate::load::parse::Text;
+use crate::load::shipped;
 
 /// What to read.
 pub(crate) struct Request<'r> {
@@ -32,8 +33,12 @@ pub(crate) struct Sources {
 pub(crate) fn read(request: &Request<'_>, findings: &mut Findings) -> Sources {
     let mut sources = Sources::default();
     let verification = request.verification;
+    // They are part of the program, so no signature is asked for.
+    if shipped::names_shipped(request.paths) {
+        sources.texts.extend(shipped::shipped_policies());
+    }
     let (bundles, plain): (Vec<PathBuf>, Vec<PathBuf>) =
-        request.paths.iter().cloned().partition(|path| bundle::is_bundle(path, verification));
+        shipped::without_shipped(request.paths).into_iter().partition(|path| bundle::is_bundle(path, verification));
     if verification.is_required() {
         // Not even looked into: what is there now may not be what was there when it was told from a bundle.
         plain.iter().for_each(|path| findings.error(bundle::refuse_unverified(path)));

@@ -8,13 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::load::files::MAX_DIRECTORIES;
+use crate::load::shipped::without_shipped;
 use crate::policies::LoadOptions;
 
 /// The files and directories, sorted. What is missing is named all the same: it may come.
 pub(crate) fn watched(options: &LoadOptions) -> Vec<PathBuf> {
     let mut found = BTreeSet::new();
     let mut entered = BTreeSet::new();
-    for path in options.paths.iter().chain(&options.data) {
+    for path in without_shipped(&options.paths).iter().chain(&options.data) {
         found.insert(path.clone());
         directories(path, 0, &mut entered, &mut found);
     }

@@ -115,16 +115,15 @@ pub fn run(options: &TestOptions) -> Result<TestReport, LoadErrors> {
 /// Like [`run`]; `progress` is told before each test how many are done and how many there are.
 pub fn run_with(options: &TestOptions, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<TestReport, LoadErrors> {
     let mut findings = Findings::default();
-    let paths = load::without_shipped(&options.paths);
     let request = Request {
-        paths: &paths,
+        paths: &options.paths,
         data: &options.data,
         tests: true,
         verification: &options.verification,
         defaults: &options.defaults,
     };
     let Sources { mut texts, data, .. } = sources::read(&request, &mut findings);
-    if options.shipped || load::names_shipped(&options.paths) {
+    if options.shipped && !load::names_shipped(&options.paths) {
         texts.extend(load::shipped_policies());
     }
     if options.shipped {
