@@ -46,7 +46,15 @@ fn outcomes_have_their_place() {
     let outcome =
         |name: &str| report.cases.iter().filter(|case| case.name == name).map(|c| &c.outcome).collect::<Vec<_>>();
     assert_eq!(outcome("test_denied"), [&TestOutcome::Pass]);
-    assert_eq!(outcome("test_wrong"), [&TestOutcome::Fail(Some(14))]);
+    let failure = |name: &str| match outcome(name)[..] {
+        [TestOutcome::Fail(Some(failure))] => failure.clone(),
+        ref other => panic!("{name}: {other:?}"),
+    };
+    let wrong = failure("test_wrong");
+    assert_eq!((wrong.line, wrong.statement.as_str()), (14, "x == 2"));
+    assert_eq!(wrong.values, [("x".to_owned(), "1".to_owned())]);
+    let false_value = failure("test_false");
+    assert_eq!((false_value.line, false_value.statement.as_str()), (18, "test_false := false"));
     assert!(matches!(outcome("test_false")[..], [TestOutcome::Fail(_)]));
     assert_eq!(outcome("todo_test_later"), [&TestOutcome::Skip]);
     assert!(
@@ -84,7 +92,7 @@ fn faults_of_policies_stop_a_run() {
 #[test]
 fn directories_are_searched_and_tests_left_out() {
     let files = [
-        ("z.rego", "package sentinel.z\nalert contains \"z\" if input.x in data.words\n"),
+        ("z.rego", "package sentinel.z\nalert contains \"z\" if input.file.name in data.words\n"),
         ("sub/a.rego", POLICY),
         ("sub/a_test.rego", "package sentinel.a_test\nsyntax error {\n"),
         (".hidden/b.rego", "not rego"),
@@ -121,4 +129,18 @@ fn files_that_cannot_be_read_are_all_reported() {
     for part in ["missing.rego", "holds no *.rego", "line 2 holds byte 0xe9", "a.json", "missing.json"] {
         assert!(all.contains(part), "{part}: {all}");
     }
+}
+
+#[test]
+fn a_load_says_what_to_watch() {
+    let files = [("p/a.rego", POLICY), ("p/sub/b.rego", "package sentinel.b\n\nx := 1\n"), ("d.json", "{}")];
+    let directory = Directory::new("watch", &files);
+    let root = directory.path();
+    let options =
+        LoadOptions { paths: vec![root.join("p")], data: vec![root.join("d.json")], ..LoadOptions::default() };
+    let policies = Policies::load(&options).unwrap();
+    assert_eq!(policies.watched(), [root.join("d.json"), root.join("p"), root.join("p/sub")]);
+    assert_eq!(options.watched(), policies.watched());
+    let missing = LoadOptions { paths: vec![root.join("later.rego")], ..LoadOptions::default() };
+    assert_eq!(missing.watched(), [root.join("later.rego")]);
 }

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rules::Policies;
+use rules::StandingEntry;
 use sentinel_common::verdict::{Entry, Subject, bypass, limit, origin};
 
 use crate::{
@@ -50,8 +50,14 @@ pub fn family_name(number: u16) -> Option<&'static str> {
 }
 
 /// Adds the refusal to what is compiled, if a standing rule on destinations asks for it.
-pub fn compile(policies: &Policies, config: &Config, generation: u32, numbers: &mut Numbers, out: &mut Compiled) {
-    if config.bypass == Bypass::Allow || !reach::blocks_destinations(policies) {
+pub fn compile(
+    standing: &[StandingEntry],
+    config: &Config,
+    generation: u32,
+    numbers: &mut Numbers,
+    out: &mut Compiled,
+) {
+    if config.bypass == Bypass::Allow || !reach::blocks_destinations(standing) {
         return;
     }
     let excepted: Vec<_> = config.bypass_except.iter().filter_map(|path| identity(path)).collect();

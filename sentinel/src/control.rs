@@ -19,23 +19,61 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
+use crate::operator::Order;
+
 /// Longest request.
-const REQUEST: usize = 4096;
+const REQUEST: usize = 16_384;
 /// How long a client may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// What can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(tag = "verb", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     /// The state.
     Status,
     /// End, and remove everything from the kernel.
     Stop,
+    /// Block something at once.
+    BlockAdd {
+        /// What, and why.
+        order: Order,
+    },
+    /// What is blocked in this way.
+    BlockList,
+    /// Take such a block back.
+    BlockRemove {
+        /// Its id.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Who asks, by the kernel's word where it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Process id; none if the kernel does not say.
+    pub pid: Option<i32>,
+    /// User id.
+    pub uid: u32,
+}
+
+impl Peer {
+    /// In words: user, who logged in, process. The last two are read from `/proc` and may be gone.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", self.pid?)).ok();
+        // No login is all ones.
+        let login = read("loginuid").map(|text| text.trim().to_owned()).filter(|text| *text != u32::MAX.to_string());
+        let login = login.map_or_else(|| "no login".to_owned(), |uid| format!("login user {uid}"));
+        let pid = self.pid.map_or_else(String::new, |pid| format!(", process {pid}"));
+        format!("user {} ({login}){pid}", self.uid)
+    }
 }
 
 /// A request with the place for its answer.
-pub type Asked = (Request, oneshot::Sender<serde_json::Value>);
+pub type Asked = (Request, Peer, oneshot::Sender<serde_json::Value>);
 
 /// Path of the socket in a run directory.
 #[must_use]
@@ -94,9 +132,11 @@ async fn serve(mut stream: UnixStream, sender: mpsc::Sender<Asked>) {
 }
 
 async fn answer(stream: &mut UnixStream, sender: &mpsc::Sender<Asked>) -> Result<serde_json::Value> {
-    if stream.peer_cred().context("who is asking is not known")?.uid() != 0 {
+    let who = stream.peer_cred().context("who is asking is not known")?;
+    if who.uid() != 0 {
         bail!("only root may ask");
     }
+    let peer = Peer { pid: who.pid(), uid: who.uid() };
     let mut line = Vec::new();
     while !line.ends_with(b"\n") {
         if stream.read_buf(&mut line).await? == 0 {
@@ -108,7 +148,7 @@ async fn answer(stream: &mut UnixStream, sender: &mpsc::Sender<Asked>) -> Result
     }
     let request = serde_json::from_slice(&line).context("the request is not understood")?;
     let (reply, answer) = oneshot::channel();
-    sender.send((request, reply)).await.map_err(|_| anyhow::anyhow!("the daemon is ending"))?;
+    sender.send((request, peer, reply)).await.map_err(|_| anyhow::anyhow!("the daemon is ending"))?;
     answer.await.context("the daemon is ending")
 }
 

@@ -8,12 +8,12 @@ use std::{
     fs::{self, File},
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use alerts::{DEFAULT_QUEUE_BYTES, SinkSet};
 use anyhow::{Context as _, Result, bail};
-use geoip::Amount;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -29,25 +29,28 @@ use crate::{
     control::{self, Asked, Request},
     embargo,
     geo::{
-        GeoData, News,
-        watch::{InForce, Renewed, Watch},
+        GeoData,
+        watch::{InForce, Watch},
     },
     jurisdiction::{Jurisdictions, Live},
     kernel::{
         Kernel, Options, cgroup::Cgroups, features, hooks::Attach, offsets::VMLINUX, ring::Rings, signals::HeldBack,
         stats::Stats, verdicts::Verdicts,
     },
-    notices::{Notice, Told},
+    notices::Told,
+    operator::Blocks,
     pipeline::Pipeline,
     policy::{self, Loaded},
-    problem,
     process::Processes,
+    record::{Header, Recorder},
+    reload::{self, Reload, Stamps},
     report,
     sockets::{self, Scope, Sockets, verdict::Rules},
-    standing,
     status::Enforcement,
     world::{Numbers, World},
 };
+
+mod change;
 
 /// How often expired entries and ended processes are swept.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -84,6 +87,9 @@ pub struct Daemon {
     pub jurisdictions: Jurisdictions,
     /// The last reload that was refused.
     pub refused_reload: Option<String>,
+    /// Tests of the policies in force that do not pass.
+    pub failing_tests: Option<String>,
+    stamps: Stamps,
     sweeps: u64,
     /// The country databases.
     pub geo: GeoData,
@@ -217,12 +223,17 @@ impl Engaged {
 impl Daemon {
     fn start(config: Config, flags: Flags, lock: File) -> Result<Self> {
         let enforce = config.mode == Mode::Enforce;
-        let loaded = policy::load(&config, None)?;
+        state_dir(&config.state_dir)?;
+        let stamps = reload::stamps(&flags, &config);
+        let operator = Arc::new(Blocks::load(&config.state_dir)?);
+        let loaded = Loaded::with_geo(policy::read(&config)?, &config, None, operator)?;
         for notice in loaded.policies.notices() {
             tracing::warn!("{}:{}: {}", notice.file, notice.line, notice.message);
         }
-        state_dir(&config.state_dir)?;
         let sinks = SinkSet::open(&config.alerts, DEFAULT_QUEUE_BYTES)?;
+        let header = Header { policy_sha256: loaded.policies.sha256(), mode: policy::mode_word(config.mode) };
+        let open = |path: &PathBuf| Recorder::open(path, config.record_bytes, &header);
+        let recorder = config.record.as_ref().map(open).transpose()?;
         let mut engaged = Engaged::try_with(&config, &loaded, None)?;
         if engaged.lsm_never_runs() {
             // Programs that attach and never run would silence the hooks that stand in for them.
@@ -232,10 +243,10 @@ impl Daemon {
         let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
         let processes = Processes::from_proc(Containers::new(cgroups));
-        let pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
+        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
+        pipeline.recorder = recorder;
         let sockets = Sockets::probe();
         let jurisdictions = Jurisdictions::new(clock::boot_now());
-        let refused_reload = None;
         let mut daemon = Self {
             config,
             kernel,
@@ -244,7 +255,9 @@ impl Daemon {
             pipeline,
             sockets,
             jurisdictions,
-            refused_reload,
+            refused_reload: None,
+            failing_tests: None,
+            stamps,
             sweeps: 0,
             geo: loaded.geo,
             tables,
@@ -284,6 +297,7 @@ impl Daemon {
         canaries.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut more = true;
         let mut watch = Watch::start(self.in_force())?;
+        let mut reload = Reload::start(self.flags.clone(), &self.config, std::mem::take(&mut self.stamps))?;
         self.look_at_connections();
         loop {
             tokio::select! {
@@ -291,24 +305,31 @@ impl Daemon {
                 _ = stop.interrupt.recv() => return Ok(()),
                 _ = stop.terminate.recv() => return Ok(()),
                 _ = stop.hangup.recv() => {
-                    self.reload();
-                    watch.in_force(self.in_force());
+                    self.pipeline.alerting.sinks.reopen();
+                    reload.ask();
                 }
-                Some((request, reply)) = requests.recv() => {
+                Some((request, peer, reply)) = requests.recv() => {
                     let stopping = request == Request::Stop;
                     // A client that went away needs no answer.
-                    let _ = reply.send(self.answer(&request));
+                    let _ = reply.send(self.answer(request, &peer));
                     if stopping {
                         // Let the task that holds the connection write the answer.
                         tokio::time::sleep(GOODBYE).await;
                         return Ok(());
                     }
                 }
-                _ = sweep.tick() => self.sweep(),
+                _ = sweep.tick() => {
+                    self.sweep();
+                    self.end_blocks();
+                }
                 _ = remind.tick() => {
                     if self.hourly() {
-                        watch.in_force(self.in_force());
+                        reload.ask();
                     }
+                }
+                attempt = reload.next() => {
+                    self.take(attempt);
+                    watch.in_force(self.in_force());
                 }
                 renewed = watch.next() => {
                     self.renew(renewed);
@@ -344,65 +365,6 @@ impl Daemon {
         }
     }
 
-    /// Puts country data in force that has changed, if it can be; else the old one stays.
-    fn renew(&mut self, renewed: Renewed) {
-        let world = &self.pipeline.world;
-        let (policies, programmes) = (world.policies.clone(), world.programmes.clone());
-        let (config, mut news, data) = (self.config.clone(), renewed.news, renewed.data);
-        if data.is_same(&self.geo) {
-            self.geo = data;
-        } else {
-            let loaded = Loaded { policies, programmes, geo: data.clone(), news: Vec::new(), table: renewed.table };
-            if let Err(error) = self.put_in_force(loaded, config) {
-                let why = problem::text(&error);
-                self.geo = self.geo.refusing(&data, &why);
-                news.iter_mut().for_each(|(_, news)| *news = News::Refused(why.clone()));
-            }
-        }
-        self.tell(&news);
-        self.remind();
-    }
-
-    /// Says what came of files that have changed.
-    fn tell(&mut self, news: &[(PathBuf, News)]) {
-        for (path, news) in news {
-            match news {
-                News::Replaced(comparison) => {
-                    let Amount { gained, lost, .. } = comparison.total_v4;
-                    tracing::info!(
-                        "country database {} is in force: {} of {}; IPv4 addresses {gained} new, {lost} gone, {} moved",
-                        path.display(),
-                        comparison.new.database_type,
-                        jiff::Timestamp::from_second(comparison.new.build as i64).unwrap_or_default(),
-                        comparison.moved_v4
-                    );
-                }
-                News::Refused(why) => self.pipeline.notice(&Notice::refused(why.clone())),
-            }
-        }
-    }
-
-    /// Says what is due about the age of data and the end of exemptions.
-    fn remind(&mut self) {
-        let world = &self.pipeline.world;
-        let standing = world.policies.standing();
-        let relied_on = standing::has_geo(standing);
-        let databases = world.geo.databases().iter().filter(|_| relied_on).map(|database| database.info());
-        let due = self.told.due(jiff::Timestamp::now().as_second(), databases, standing);
-        due.iter().for_each(|notice| self.pipeline.notice(notice));
-    }
-
-    /// What has to be looked at without any event: dates. Whether something else is in force then.
-    fn hourly(&mut self) -> bool {
-        self.remind();
-        let changed = embargo::defaults().is_ok_and(|programmes| programmes != self.programmes);
-        if changed {
-            tracing::info!("an embargo programme changes today: loading the policies again");
-            self.reload();
-        }
-        changed
-    }
-
     /// Asks the kernel's country table about every country; to be called after every change of it.
     pub fn check_jurisdictions(&mut self) {
         let (kernel, pipeline) = (&self.kernel, &mut self.pipeline);
@@ -435,14 +397,6 @@ impl Daemon {
         self.sockets.look(rules, scope, self.config.mode == Mode::Enforce);
     }
 
-    fn answer(&mut self, request: &Request) -> serde_json::Value {
-        let answer = match request {
-            Request::Status => self.status().and_then(|status| Ok(serde_json::to_value(status)?)),
-            Request::Stop => Ok(serde_json::json!({ "stopping": true })),
-        };
-        answer.unwrap_or_else(|error| serde_json::json!({ "error": problem::text(&error) }))
-    }
-
     /// Hands on what the rings hold now, so that counters can be compared; under load not all, lest a client wait. What
     /// is left is in the status as `in_ring`.
     pub fn drain(&mut self) {
@@ -470,56 +424,6 @@ impl Daemon {
         }
     }
 
-    /// Loads settings, policies and data again. An error leaves everything as it was.
-    fn reload(&mut self) {
-        self.pipeline.alerting.sinks.reopen();
-        match self.try_reload() {
-            Ok(()) => {
-                self.refused_reload = None;
-                tracing::info!("reloaded: generation {}", self.pipeline.world.generation);
-            }
-            Err(error) => {
-                let why = problem::text(&error);
-                tracing::error!("reload refused, the old policies stay in force: {why}");
-                self.refused_reload = Some(why);
-            }
-        }
-    }
-
-    fn try_reload(&mut self) -> Result<()> {
-        let config = Config::load(&self.flags)?;
-        let fixed = |c: &Config| {
-            let switches = (c.mode, c.dns_names, c.forward, c.canary_period);
-            (switches, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone())
-        };
-        if fixed(&config) != fixed(&self.config) {
-            bail!("mode, scope, directories, sinks, dns_names, forward and canary_seconds change only by a restart");
-        }
-        let programmes = embargo::defaults()?;
-        let mut loaded = policy::load(&config, Some(&self.geo))?;
-        let news = std::mem::take(&mut loaded.news);
-        self.put_in_force(loaded, config)?;
-        self.programmes = programmes;
-        self.tell(&news);
-        self.remind();
-        Ok(())
-    }
-
-    /// Compiles and swaps in what was loaded. An error leaves everything as it was.
-    fn put_in_force(&mut self, loaded: Loaded, config: Config) -> Result<()> {
-        let root = self.kernel.features.cgroup2.clone();
-        let pipeline = &mut self.pipeline;
-        let prepared = policy::prepare(&loaded, &config, &root, Some(&pipeline.world), &mut pipeline.numbers)?;
-        let built = u64::from(prepared.image.is_some());
-        let world = policy::apply(&mut pipeline.verdicts, prepared)?;
-        self.pipeline.set_world(world);
-        (self.config, self.geo) = (config, loaded.geo);
-        self.tables += built;
-        self.check_jurisdictions();
-        self.look_at_connections();
-        Ok(())
-    }
-
     /// Detaches, hands on what is left, says what happened.
     fn end(mut self) {
         if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
@@ -527,11 +431,13 @@ impl Daemon {
         }
         let status = self.status();
         let Self { config, kernel, stats, pipeline, rings, sockets, .. } = self;
-        let Pipeline { alerting, verdicts, .. } = pipeline;
-        drop((sockets, kernel, stats, rings, verdicts));
+        let Pipeline { alerting, verdicts, recorder, .. } = pipeline;
+        drop((recorder, sockets));
+        let left = kernel.end();
+        drop((stats, rings, verdicts));
         let sinks = alerting.sinks.shutdown(FLUSH);
         match status {
-            Ok(status) => eprint!("{}", report::summary(&status, &sinks)),
+            Ok(status) => eprint!("{}", report::summary(&status, &sinks, &left)),
             Err(error) => tracing::error!("no summary: {error:#}"),
         }
         let run_dir = config.run_dir;

@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 mod alerting;
+mod bundle;
 mod bypass;
 mod canary;
 mod cli;
@@ -28,11 +29,14 @@ mod jurisdiction;
 mod kernel;
 mod names;
 mod notices;
+mod operator;
 mod pipeline;
 mod policy;
 mod problem;
 mod process;
 mod reach;
+mod record;
+mod reload;
 mod report;
 mod sockets;
 mod spellings;

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 
 use geoip::{DatabaseInfo, ERROR_DAYS, Freshness, WARN_DAYS};
-use rules::{Exemption, StandingEntry, StandingValue};
+use rules::{Cause, Exemption, OnError, RuleInfo, StandingEntry, StandingValue, Verb};
+
+use crate::{operator::Block, reload};
 
 /// Days before the end of an exemption at which it is told.
 const THRESHOLDS: [i64; 3] = [1, 7, 30];
@@ -33,7 +35,77 @@ pub const REFUSED: &str = "geo-data-refused";
 /// Id of notices about exemptions that end.
 pub const EXPIRY: &str = "exemption-expiry";
 
+/// Id of notices about policies that took the place of others.
+pub const REPLACED: &str = "policy-replaced";
+/// Id of notices about policies that were not taken.
+pub const POLICY_REFUSED: &str = "policy-refused";
+/// Id of notices about tests of the policies in force that do not pass.
+pub const TESTS: &str = "policy-tests";
+/// Id of notices about rules that give no decision.
+pub const RULE_ERROR: &str = "rule-error";
+/// Id of notices about blocks that an operator ordered.
+pub const BLOCK: &str = "operator-block";
+
 impl Notice {
+    /// New policies.
+    #[must_use]
+    pub fn replaced(before: &str, after: &str, generation: u32, cause: reload::Cause) -> Self {
+        let cause = match cause {
+            reload::Cause::Asked => "on request",
+            reload::Cause::Changed | reload::Cause::Start => "because files have changed",
+        };
+        let message = format!("New policies are in force, {cause}: {after} after {before}, generation {generation}");
+        Self { id: REPLACED, severity: alerts::Severity::Info, message, exemption: None }
+    }
+
+    /// Policies that do not take the place of those in force.
+    #[must_use]
+    pub const fn policy_refused(message: String) -> Self {
+        Self { id: POLICY_REFUSED, severity: alerts::Severity::High, message, exemption: None }
+    }
+
+    /// Policies in force whose tests do not pass.
+    #[must_use]
+    pub fn failing_tests(why: String) -> Self {
+        let message = format!("The policies in force do not pass their tests: {why}");
+        Self { id: TESTS, severity: alerts::Severity::High, message, exemption: None }
+    }
+
+    /// A rule that gives no decision.
+    #[must_use]
+    pub fn rule_failed(rule: &RuleInfo, cause: &Cause, times: u64) -> Self {
+        let RuleInfo { id, file, line, on_error, .. } = rule;
+        let meaning = match on_error {
+            OnError::Deny if rule.verb == Verb::Deny => "it is taken as a denial (on_error: deny)",
+            OnError::Allow | OnError::Alert | OnError::Deny => "such events pass it",
+        };
+        let message = format!(
+            "Rule {id} ({file}:{line}) could not judge {times} events, {meaning}; the last time: {cause}. `sentinel \
+             check` shows what rules cost."
+        );
+        Self { id: RULE_ERROR, severity: alerts::Severity::Medium, message, exemption: None }
+    }
+
+    /// A block that an operator ordered.
+    #[must_use]
+    pub fn block_added(block: &Block, enforcing: bool) -> Self {
+        let Block { id, order, by, expires, .. } = block;
+        let end = expires.map_or_else(|| "until it is removed".to_owned(), |end| format!("until {}", time(end)));
+        let weak = if enforcing { "" } else { " In monitor mode it is only reported." };
+        let (kind, value, reason) = (order.kind.as_str(), &order.value, &order.reason);
+        let message = format!("Block {id} of {kind} {value}, {end}, ordered by {by}, because: {reason}.{weak}");
+        Self { id: BLOCK, severity: alerts::Severity::Medium, message, exemption: None }
+    }
+
+    /// A block of an operator that has ended.
+    #[must_use]
+    pub fn block_ended(block: &Block, why: &str) -> Self {
+        let Block { id, order, by, .. } = block;
+        let (kind, value) = (order.kind.as_str(), &order.value);
+        let message = format!("Block {id} of {kind} {value}, ordered by {by}, has ended {why}");
+        Self { id: BLOCK, severity: alerts::Severity::Medium, message, exemption: None }
+    }
+
     /// A country database that does not take the place of the one in force.
     #[must_use]
     pub fn refused(message: String) -> Self {
@@ -91,6 +163,11 @@ impl Told {
         );
         Some(Notice { id: EXPIRY, severity, message, exemption: Some(exemption.clone()) })
     }
+}
+
+/// A wall-clock time, from seconds since 1970.
+fn time(seconds: i64) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX)
 }
 
 fn days_text(days: i64) -> String {

@@ -4,24 +4,25 @@
 //! ones go out, so a rule that is in both sets is never without its entry.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use anyhow::{Result, anyhow};
 use geoip::TableImage;
-use rules::{LoadOptions, Policies};
+use rules::{LoadOptions, Policies, StandingEntry};
 use sentinel_common::geo::ClassRules;
 
 use crate::{
-    bypass,
+    bypass, clock,
     config::{Config, Mode, Unknown},
     countries::{ClassTable, CountryRules, CountryVerdicts},
     embargo::{self, Programmes},
     geo::{GeoData, News, watch::Built},
     kernel::verdicts::{Place, Verdicts},
-    standing::{self, Compiled, Setting},
+    operator::Blocks,
+    standing::{self, Compiled, Ruling, Setting},
     world::{CANARY, Numbers, World, event_rule, rule_of},
 };
 
@@ -37,6 +38,16 @@ pub struct Loaded {
     pub news: Vec<(PathBuf, News)>,
     /// Its table, if that was built already.
     pub table: Option<Built>,
+    /// What an operator has ordered.
+    pub operator: Arc<Blocks>,
+}
+
+/// Policies as they were read.
+pub struct Read {
+    /// Compiled policies.
+    pub policies: Arc<Policies>,
+    /// The embargo programmes that they have.
+    pub programmes: Arc<Programmes>,
 }
 
 /// What is ready to be put in force.
@@ -60,23 +71,48 @@ pub fn options(config: &Config) -> Result<LoadOptions> {
     Ok(LoadOptions {
         paths: config.policy.clone(),
         data: config.data.clone(),
+        verification: config.verification.clone(),
         shipped: config.policy.is_empty(),
         defaults: embargo::defaults()?,
     })
 }
 
-/// Reads policies, data and country databases; of the last only those that `previous` does not have.
+/// Reads policies and data.
 ///
 /// # Errors
 ///
-/// Every error in the policies; a database that cannot be used and was not in force.
-pub fn load(config: &Config, previous: Option<&GeoData>) -> Result<Loaded> {
+/// Every error in them.
+pub fn read(config: &Config) -> Result<Read> {
     let options = options(config)?;
     let policies = Policies::load(&options).map_err(|errors| anyhow!("the policies are not usable:\n{errors}"))?;
-    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
-    let (geo, news) = GeoData::load(&config.geo, previous, now)?;
-    let programmes = Arc::new(Programmes::of(policies.data()));
-    Ok(Loaded { policies: Arc::new(policies), programmes, geo, news, table: None })
+    for bundle in policies.bundles() {
+        let key = bundle.verified_by.as_deref().map_or("unsigned".to_owned(), |key| format!("verified with key {key}"));
+        tracing::info!("bundle {} revision \"{}\": {key}", bundle.path, bundle.revision.escape_debug());
+    }
+    Ok(Read::of(policies))
+}
+
+impl Read {
+    /// Policies that are loaded.
+    #[must_use]
+    pub fn of(policies: Policies) -> Self {
+        let programmes = Arc::new(Programmes::of(policies.data()));
+        Self { policies: Arc::new(policies), programmes }
+    }
+}
+
+impl Loaded {
+    /// Adds country databases to policies; of those only what `previous` does not have is read.
+    ///
+    /// # Errors
+    ///
+    /// A database that cannot be used and was not in force.
+    pub fn with_geo(read: Read, config: &Config, previous: Option<&GeoData>, operator: Arc<Blocks>) -> Result<Self> {
+        let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+        let (geo, news) = GeoData::load(&config.geo, previous, now)?;
+        let Read { policies, programmes } = read;
+        Ok(Self { policies, programmes, geo, news, table: None, operator })
+    }
 }
 
 /// Compiles standing rules and numbers all rules.
@@ -96,15 +132,18 @@ pub fn prepare(
     let votes = &loaded.geo.votes;
     let programmes = &loaded.programmes;
     let setting = Setting { mode: config.mode, unknown: config.unknown, votes, programmes, cgroups, generation };
-    let mut compiled = standing::compile(policies.standing(), &setting, numbers).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        anyhow!("standing rules cannot be put in force:\n{}", lines.join("\n"))
-    })?;
-    bypass::compile(policies, config, generation, numbers, &mut compiled);
+    let modes = own_modes(policies, &config.modes)?;
+    let rulings = rulings(policies, &loaded.operator, &modes);
+    let mut compiled = standing::compile(&rulings, &setting, numbers).map_err(standing::Refused)?;
+    let standing: Vec<StandingEntry> = rulings.into_iter().map(|ruling| ruling.entry).collect();
+    bypass::compile(&standing, config, generation, numbers, &mut compiled);
     let known = previous.and_then(|world| world.table.clone());
     let (table, classes, image) = countries(&compiled.countries, loaded, known, numbers)?;
-    let event_rules =
-        policies.rules().iter().map(|info| numbers.give(text_of(info), event_rule(info, config.mode))).collect();
+    let event_rules = policies.rules().iter().map(|info| {
+        let own = modes.of(&info.package, &info.id).or(info.mode);
+        numbers.give(text_of(info, own), event_rule(info, own, config.mode))
+    });
+    let event_rules = event_rules.collect();
     let world = World {
         policies: policies.clone(),
         geo: votes.clone(),
@@ -113,7 +152,9 @@ pub fn prepare(
         event_rules,
         table,
         countries: Arc::new(CountryVerdicts { rules: compiled.countries.clone(), geo: votes.clone() }),
-        unknown_alerts: standing::has_geo(policies.standing()) && config.unknown == Unknown::Alert,
+        unknown_alerts: standing::has_geo(&standing) && config.unknown == Unknown::Alert,
+        standing,
+        operator: loaded.operator.clone(),
     };
     Ok(Prepared { world, compiled, classes, image })
 }
@@ -153,8 +194,54 @@ fn countries(
 }
 
 /// What makes an event rule the same rule in another generation: its id, its own text, its mode.
-fn text_of(info: &rules::RuleInfo) -> String {
-    format!("{} {} {:?} {}", info.package, info.id, info.mode, info.fingerprint)
+fn text_of(info: &rules::RuleInfo, mode: Option<rules::Mode>) -> String {
+    format!("{} {} {mode:?} {}", info.package, info.id, info.fingerprint)
+}
+
+/// Modes that the settings give to packages and rules.
+struct Modes<'a>(&'a BTreeMap<String, Mode>);
+
+impl Modes<'_> {
+    /// What the settings say of a rule: of itself, else of its package.
+    fn of(&self, package: &str, id: &str) -> Option<rules::Mode> {
+        self.0.get(id).or_else(|| self.0.get(package)).map(|mode| match mode {
+            Mode::Monitor => rules::Mode::Monitor,
+            Mode::Enforce => rules::Mode::Enforce,
+        })
+    }
+}
+
+/// Modes by name, each name one that there is.
+fn own_modes<'a>(policies: &Policies, modes: &'a BTreeMap<String, Mode>) -> Result<Modes<'a>> {
+    let event = policies.rules().iter().map(|rule| rule.id.as_str());
+    let standing = policies.standing().iter().map(|entry| entry.id.as_str());
+    let known: BTreeSet<&str> = policies.packages().iter().map(String::as_str).chain(event).chain(standing).collect();
+    let unknown: Vec<&str> = modes.keys().map(String::as_str).filter(|name| !known.contains(name)).collect();
+    if unknown.is_empty() {
+        return Ok(Modes(modes));
+    }
+    Err(anyhow!(
+        "[policies.mode] names {}, and no loaded policy has a package or rule of that name; `sentinel check` lists them",
+        unknown.join(", ")
+    ))
+}
+
+/// Everything that holds without an event: members of standing rules, in the mode that the settings give them, and what an
+/// operator has ordered.
+fn rulings(policies: &Policies, operator: &Blocks, modes: &Modes) -> Vec<Ruling> {
+    let members = policies.standing().iter().map(|entry| {
+        let mode = modes.of(&entry.package, &entry.id).or(entry.mode);
+        Ruling { entry: StandingEntry { mode, ..entry.clone() }, expires: 0 }
+    });
+    let now = jiff::Timestamp::now().as_second();
+    let ordered = operator.entries().filter_map(|(entry, end)| {
+        let expires = match end {
+            None => 0,
+            Some(end) => clock::boot_after(u64::try_from(end.saturating_sub(now)).ok().filter(|left| *left > 0)?),
+        };
+        Some(Ruling { entry: entry.clone(), expires })
+    });
+    members.chain(ordered).collect()
 }
 
 /// Puts a compiled set in force and takes out what no longer holds.

@@ -1,6 +1,6 @@
 //! What a policy set asks the kernel to refuse, so that status can say what of it is not held.
 
-use rules::{Access, Kind, Policies, StandingEntry, StandingValue, Verb};
+use rules::{Access, Kind, RuleInfo, StandingEntry, StandingValue, Verb};
 
 /// The ways to an effect that some rule refuses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub struct Reach {
 
 /// Reads the rules.
 #[must_use]
-pub fn of(policies: &Policies) -> Reach {
-    let standing = policies.standing().iter().map(of_entry);
-    let denies = policies.rules().iter().filter(|rule| rule.verb == Verb::Deny);
+pub fn of(rules: &[RuleInfo], standing: &[StandingEntry]) -> Reach {
+    let standing = standing.iter().map(of_entry);
+    let denies = rules.iter().filter(|rule| rule.verb == Verb::Deny);
     let event = denies.map(|rule| Reach {
         egress: [Kind::Connect, Kind::Send, Kind::Packet].iter().any(|kind| rule.kinds.contains(*kind)),
         changes: rule.kinds.contains(Kind::Open),
@@ -32,8 +32,8 @@ pub fn of(policies: &Policies) -> Reach {
 
 /// Whether a standing rule refuses destinations.
 #[must_use]
-pub fn blocks_destinations(policies: &Policies) -> bool {
-    policies.standing().iter().any(|entry| of_entry(entry).egress)
+pub fn blocks_destinations(standing: &[StandingEntry]) -> bool {
+    standing.iter().any(|entry| of_entry(entry).egress)
 }
 
 fn of_entry(entry: &StandingEntry) -> Reach {
@@ -55,10 +55,13 @@ fn of_entry(entry: &StandingEntry) -> Reach {
 
 #[cfg(test)]
 mod tests {
+    use rules::Policies;
+
     use super::*;
 
     fn of_text(rule: &str) -> Reach {
-        of(&Policies::from_texts(&[("t.rego", &format!("package sentinel.t\n{rule}\n"))], "").unwrap())
+        let policies = Policies::from_texts(&[("t.rego", &format!("package sentinel.t\n{rule}\n"))], "").unwrap();
+        of(policies.rules(), policies.standing())
     }
 
     #[test]

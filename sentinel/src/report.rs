@@ -16,6 +16,7 @@ use crate::{
     notices,
     policy::mode_word,
     reach,
+    record::{Recorder, Recording},
     standing::has_geo,
     status::{
         DatabaseStatus, Enforcement, ExemptionStatus, Facts, GeoStatus, HookStatus, RuleStatus, Status, conclude,
@@ -85,7 +86,10 @@ impl Daemon {
             devices: self.kernel.devices(),
             alerts: self.pipeline.alerting.sent,
             rule_errors: self.pipeline.counts.rule_errors,
+            recording: self.pipeline.recorder.as_ref().map(Recorder::status),
             refused_reload: self.refused_reload.clone(),
+            failing_tests: self.failing_tests.clone(),
+            operator_blocks: world.operator.iter().count(),
         })
     }
 
@@ -127,7 +131,7 @@ impl Daemon {
             format!("{}: {}: {why}", state.hook.family.as_str(), status.name)
         });
         let proven = |name| hooks.iter().any(|hook| hook.name == name && hook.proven);
-        let reach = reach::of(&self.pipeline.world.policies);
+        let reach = reach::of(self.pipeline.world.policies.rules(), &self.pipeline.world.standing);
         Facts {
             enforce: self.config.mode == Mode::Enforce,
             unproven: unproven.collect(),
@@ -138,7 +142,11 @@ impl Daemon {
             scoped: self.kernel.scoped(),
             bypass_allowed: self.config.bypass == Bypass::Allow,
             bypass_closed: proven("socket_create") && proven("file_open"),
-            devices_unwatched: hooks.iter().find(|hook| hook.name == FORWARD && !hook.proven).map(unwatched),
+            devices_unwatched: hooks
+                .iter()
+                .find(|hook| hook.name == FORWARD && !hook.proven)
+                .map(unwatched)
+                .or_else(|| self.kernel.devices_refused()),
             socket_destroy: self.sockets.unavailable.clone(),
             old_geo: self.old_geo(),
             jurisdictions: self.jurisdictions.reasons(),
@@ -165,7 +173,7 @@ impl Daemon {
             severity: rule.severity.to_string(),
             mode: mode_word(rule.mode).to_owned(),
         });
-        let standing = world.policies.standing().iter().map(|entry| RuleStatus {
+        let standing = world.standing.iter().map(|entry| RuleStatus {
             id: entry.id.clone(),
             verb: entry.rule_name.to_string(),
             severity: entry.severity.to_string(),
@@ -207,12 +215,12 @@ impl Daemon {
         let old: Vec<String> = old
             .map(|info| format!("{} ({}) is {} days old", info.database_type, info.source, info.age_days(now())))
             .collect();
-        (has_geo(world.policies.standing()) && !old.is_empty()).then(|| old.join("; "))
+        (has_geo(&world.standing) && !old.is_empty()).then(|| old.join("; "))
     }
 
     fn exemptions(&self) -> Vec<ExemptionStatus> {
         let now = Timestamp::now().as_second();
-        let mut all: Vec<&rules::Exemption> = notices::exemptions(self.pipeline.world.policies.standing()).collect();
+        let mut all: Vec<&rules::Exemption> = notices::exemptions(&self.pipeline.world.standing).collect();
         all.sort_by_key(|exemption| exemption.expires);
         let status = |exemption: &rules::Exemption| ExemptionStatus {
             id: exemption.id.clone(),
@@ -406,16 +414,32 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
             }
         )?;
     }
+    s.recording.iter().try_for_each(|recording| write_recording(out, recording))?;
+    if s.operator_blocks > 0 {
+        writeln!(out, "ordered      {} blocks by operators, see sentinel block list", s.operator_blocks)?;
+    }
+    if let Some(failing) = &s.failing_tests {
+        writeln!(out, "tests of the policies do not pass: {failing}")?;
+    }
     if let Some(refused) = &s.refused_reload {
         writeln!(out, "reload refused: {refused}")?;
     }
     Ok(())
 }
 
+fn write_recording(out: &mut String, recording: &Recording) -> std::fmt::Result {
+    let Recording { path, bytes, events, lost, stopped, .. } = recording;
+    let lost = lost.queue_full + lost.size_limit + lost.write_error;
+    writeln!(out, "recording    {}: {events} events, {bytes} bytes, {lost} events lost", path.display())?;
+    stopped.iter().try_for_each(|why| writeln!(out, "             stopped: {why}"))
+}
+
 /// What is said at the end.
 #[must_use]
-pub fn summary(status: &Status, sinks: &[alerts::SinkStatus]) -> String {
-    let mut out = String::from("\nSentinel has stopped; nothing of it is left in the kernel.\n");
+pub fn summary(status: &Status, sinks: &[alerts::SinkStatus], left: &[String]) -> String {
+    let mut out = String::from("\nSentinel has stopped; ");
+    out += &if left.is_empty() { "nothing of it is left in the kernel".to_owned() } else { left.join("; ") };
+    out += ".\n";
     let _ = write_counters(&mut out, status);
     for sink in sinks {
         let lost = sink.lost.queue_full + sink.lost.sink_error;

@@ -36,6 +36,20 @@ pub struct StandingError {
     what: String,
 }
 
+impl StandingError {
+    /// The finding, for whoever shows places; `text` gives the content of a file.
+    #[must_use]
+    pub fn diagnostic(&self, text: &dyn Fn(&str) -> String) -> rules::Diagnostic {
+        let message = if self.id.is_empty() { self.what.clone() } else { format!("rule {}: {}", self.id, self.what) };
+        rules::Diagnostic::at(&self.file, &text(&self.file), self.line, 1, message).code("standing-refused")
+    }
+}
+
+/// Every standing rule that cannot be put in force.
+#[derive(Debug, Error)]
+#[error("standing rules cannot be put in force:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Refused(pub Vec<StandingError>);
+
 /// Verdict entries of a policy set.
 #[derive(Debug, Default)]
 pub struct Compiled {
@@ -47,6 +61,14 @@ pub struct Compiled {
     pub limits: BTreeSet<(u32, u32, u64, u32)>,
     /// What the operator should know.
     pub notices: Vec<String>,
+}
+
+/// A member of a standing rule as it is to be enforced.
+pub struct Ruling {
+    /// The member.
+    pub entry: StandingEntry,
+    /// When it ends by the boot clock, in nanoseconds; 0: never.
+    pub expires: u64,
 }
 
 /// What compiling needs to know.
@@ -70,19 +92,15 @@ pub struct Setting<'a> {
 /// # Errors
 ///
 /// Every entry that cannot be put in force.
-pub fn compile(
-    all: &[StandingEntry],
-    setting: &Setting,
-    numbers: &mut Numbers,
-) -> Result<Compiled, Vec<StandingError>> {
+pub fn compile(all: &[Ruling], setting: &Setting, numbers: &mut Numbers) -> Result<Compiled, Vec<StandingError>> {
     let mut out = Compiled::default();
     let mut errors = Vec::new();
     let mut allowed = Vec::new();
-    for entry in all {
+    for Ruling { entry, expires } in all {
         let rule = standing_rule(entry, setting.mode, setting.programmes);
         out.notices.extend(on_trial(entry, setting));
         let number = numbers.give(text_of(entry), rule.clone());
-        let one = One { entry, rule: &rule, number, setting };
+        let one = One { entry, expires: *expires, rule: &rule, number, setting };
         if let Err(what) = one.compile(&mut out, &mut allowed) {
             errors.push(StandingError { file: entry.file.clone(), line: entry.line, id: entry.id.clone(), what });
         }
@@ -91,7 +109,7 @@ pub fn compile(
         errors.push(StandingError { file: String::new(), line: 0, id: String::new(), what });
     }
     allow_list(&allowed, &mut out);
-    unknown_countries(all, setting, numbers, &mut out);
+    unknown_countries(all.iter().map(|ruling| &ruling.entry), setting, numbers, &mut out);
     if errors.is_empty() { Ok(out) } else { Err(errors) }
 }
 
@@ -133,6 +151,8 @@ fn text_of(entry: &StandingEntry) -> String {
 /// One entry being compiled.
 struct One<'a> {
     entry: &'a StandingEntry,
+    /// Boot clock, nanoseconds; 0: never.
+    expires: u64,
     rule: &'a Rule,
     number: u32,
     setting: &'a Setting<'a>,
@@ -152,7 +172,7 @@ impl One<'_> {
             StandingValue::AllowCountry(country) => allowed.push((country_of(country.0)?, self.country_entry(limits))),
             StandingValue::BlockCidr(net) => {
                 guard::network(net)?;
-                out.entries.push((network_place(Table::Block, net), self.held(limits, u32::MAX, 0)));
+                out.entries.push((network_place(Table::Block, net), self.held(limits, u32::MAX, self.expires)));
             }
             StandingValue::BlockPath(pattern) => {
                 if self.access() == 1 << Access::Delete as u32 {
@@ -193,7 +213,7 @@ impl One<'_> {
     }
 
     fn country_entry(&self, limits: u16) -> Entry {
-        Entry { origin: origin::GEO, ..self.held(limits, u32::MAX, 0).entry }
+        Entry { origin: origin::GEO, ..self.held(limits, u32::MAX, self.expires).entry }
     }
 
     fn held(&self, limits: u16, access: u32, expires: u64) -> Held {
@@ -222,7 +242,7 @@ impl One<'_> {
                 );
             }
         }
-        let held = self.held(limits, access, 0);
+        let held = self.held(limits, access, self.expires);
         out.entries.push((path_place(Table::Block, pattern)?, held));
         if let Some(real) = real_path(pattern) {
             if !guard::spares_host(&self.entry.only) {
@@ -390,7 +410,12 @@ fn allow_list(allowed: &[Allowed], out: &mut Compiled) {
 }
 
 /// With `unknown = "deny"` and any country rule, addresses without a known country are blocked too.
-fn unknown_countries(all: &[StandingEntry], setting: &Setting, numbers: &mut Numbers, out: &mut Compiled) {
+fn unknown_countries<'a>(
+    all: impl IntoIterator<Item = &'a StandingEntry>,
+    setting: &Setting,
+    numbers: &mut Numbers,
+    out: &mut Compiled,
+) {
     if setting.unknown != Unknown::Deny || !has_geo(all) {
         return;
     }
@@ -401,8 +426,8 @@ fn unknown_countries(all: &[StandingEntry], setting: &Setting, numbers: &mut Num
 
 /// Whether any entry is about countries or regions.
 #[must_use]
-pub fn has_geo(all: &[StandingEntry]) -> bool {
-    all.iter().any(|entry| {
+pub fn has_geo<'a>(all: impl IntoIterator<Item = &'a StandingEntry>) -> bool {
+    all.into_iter().any(|entry| {
         matches!(
             entry.value,
             StandingValue::BlockCountry(_) | StandingValue::AllowCountry(_) | StandingValue::BlockRegion(_)

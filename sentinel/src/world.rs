@@ -12,6 +12,7 @@ use crate::{
     config::Mode,
     countries::{ClassTable, CountryVerdicts},
     embargo::Programmes,
+    operator::Blocks,
 };
 
 /// The number of canary entries; never given to a rule.
@@ -57,15 +58,50 @@ pub struct Numbers {
     by_text: HashMap<String, u32>,
     rules: HashMap<u32, Arc<Rule>>,
     members: HashMap<u32, Vec<(String, Severity)>>,
+    /// When each was given last.
+    given: HashMap<u32, u64>,
+    last: u32,
+    round: u64,
 }
+
+/// So many changes after a rule is gone its number still names it: events that it refused may be on their way.
+const KEPT: u64 = 16;
 
 impl Numbers {
     /// The number of a rule with this text; `rule` is what it looks like now.
     pub fn give(&mut self, text: String, rule: Rule) -> u32 {
-        let next = self.by_text.len() as u32 + 1;
-        let number = *self.by_text.entry(text).or_insert(next);
+        let number = match self.by_text.get(&text) {
+            Some(number) => *number,
+            None => {
+                let number = self.free();
+                self.by_text.insert(text, number);
+                number
+            }
+        };
+        self.given.insert(number, self.round);
         self.rules.insert(number, Arc::new(rule));
         number
+    }
+
+    /// A number that no rule has. They come round after millions; by then the first are long free.
+    fn free(&mut self) -> u32 {
+        loop {
+            self.last = rule_of(self.last + 1).max(1);
+            if !self.given.contains_key(&self.last) {
+                return self.last;
+            }
+        }
+    }
+
+    /// To be called after each change of what is in force: forgets rules that have been gone for long.
+    pub fn forget(&mut self) {
+        let oldest = self.round.saturating_sub(KEPT);
+        self.round += 1;
+        let Self { by_text, rules, members, given, .. } = self;
+        given.retain(|_, round| *round >= oldest);
+        by_text.retain(|_, number| given.contains_key(number));
+        rules.retain(|number, _| given.contains_key(&rule_of(*number)));
+        members.retain(|number, _| given.contains_key(number));
     }
 
     /// The number under which an entry of this rule's member is written: members may say their own id and severity.
@@ -108,6 +144,10 @@ pub struct World {
     pub programmes: Arc<Programmes>,
     /// Rules about countries.
     pub countries: Arc<CountryVerdicts>,
+    /// Members of standing rules, and what an operator has ordered, in the modes that the settings give them.
+    pub standing: Vec<StandingEntry>,
+    /// What an operator has ordered.
+    pub operator: Arc<Blocks>,
     /// Generation of verdict entries.
     pub generation: u32,
     /// Numbers of the event rules, by their index.
@@ -125,9 +165,9 @@ pub fn weaker(global: Mode, own: Option<rules::Mode>) -> Mode {
     }
 }
 
-/// An event rule, as alerts show it.
+/// An event rule in its own mode, as alerts show it.
 #[must_use]
-pub fn event_rule(info: &RuleInfo, global: Mode) -> Rule {
+pub fn event_rule(info: &RuleInfo, own: Option<rules::Mode>, global: Mode) -> Rule {
     Rule {
         id: info.id.clone(),
         verb: match info.verb {
@@ -139,7 +179,7 @@ pub fn event_rule(info: &RuleInfo, global: Mode) -> Rule {
         title: info.title.clone(),
         package: info.package.clone(),
         techniques: info.techniques.clone(),
-        mode: weaker(global, info.mode),
+        mode: weaker(global, own),
         exemption: None,
         list: None,
     }
@@ -229,6 +269,23 @@ mod tests {
         let severe = numbers.give_member(whole, "one", Severity::High);
         assert_eq!(numbers.rule(severe).unwrap().severity, Severity::High);
         assert_eq!(numbers.rule(one).unwrap().severity, Severity::Low);
+    }
+
+    #[test]
+    fn rules_that_are_gone_are_forgotten_and_the_others_keep_their_numbers() {
+        let mut numbers = Numbers::default();
+        let kept = numbers.give("kept".to_owned(), rule("kept"));
+        for round in 0..1000 {
+            assert_eq!(numbers.give("kept".to_owned(), rule("kept")), kept);
+            let new = numbers.give(format!("text {round}"), rule("new"));
+            assert_ne!(numbers.give_member(new, "member", Severity::High), kept);
+            numbers.forget();
+            assert!(numbers.rule(new).is_some(), "its events may still come");
+        }
+        assert!(numbers.rules.len() < 64 && numbers.by_text.len() < 64 && numbers.members.len() < 64);
+        numbers.last = (1 << RULE_BITS) - 2;
+        let around: Vec<u32> = (0..3).map(|i| numbers.give(format!("more {i}"), rule("more"))).collect();
+        assert!(around.iter().all(|number| *number != 0 && *number != kept && rule_of(*number) == *number));
     }
 
     #[test]

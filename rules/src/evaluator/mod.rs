@@ -12,6 +12,7 @@
 //! count allocations, but only by replacing the allocator of the whole process with one written in C.)
 
 mod cache;
+mod cost;
 mod counters;
 mod engines;
 mod keys;
@@ -32,6 +33,7 @@ use crate::decision::{Cause, Outcome};
 use crate::kind::Kind;
 use crate::load;
 use crate::policies::{Policies, RuleInfo};
+pub use cost::Cost;
 pub use counters::Counters;
 use engines::{PANICKED, deep_copy, execute, interpret, interpreter, machine};
 use outcome::{keep, outcome};

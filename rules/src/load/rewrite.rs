@@ -27,7 +27,7 @@ pub(super) fn replacements(source: &Source) -> Vec<Replacement> {
         source.module.policy.iter().for_each(|rule| rewrite.rule(rule));
         let mut found = rewrite.found;
         found.sort_by_key(|replacement| replacement.start);
-        let text = Text { file: source.file.clone(), text: apply(&source.text, &found).into() };
+        let text = Text { file: source.file.clone(), text: apply(&source.text, &found).into(), v0: Some(source.v0) };
         if parse::parse(&text).is_ok() {
             return found;
         }
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     fn rewritten(text: &str) -> String {
-        let parsed = parse::parse(&Text { file: "a".to_owned(), text: text.into() });
+        let parsed = parse::parse(&Text::new("a", text));
         let (source, _) = parsed.unwrap_or_else(|error| panic!("{error}"));
         apply(text, &replacements(&source))
     }

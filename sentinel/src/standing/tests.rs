@@ -33,7 +33,9 @@ fn compiled(rules: &str, votes: &Votes) -> (Result<Compiled, String>, Numbers) {
     let (mode, unknown) = (Mode::Enforce, Unknown::Alert);
     let setting = Setting { mode, unknown, votes, programmes: &programmes, cgroups, generation: 1 };
     let mut numbers = Numbers::default();
-    let compiled = compile(policies.standing(), &setting, &mut numbers);
+    let rulings: Vec<Ruling> =
+        policies.standing().iter().map(|entry| Ruling { entry: entry.clone(), expires: 0 }).collect();
+    let compiled = compile(&rulings, &setting, &mut numbers);
     (compiled.map_err(|errors| errors.iter().map(ToString::to_string).collect()), numbers)
 }
 

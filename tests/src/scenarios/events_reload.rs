@@ -85,11 +85,14 @@ fn reload(ctx: &Ctx) -> Result<()> {
         (line..=line + 2).any(|line| reason.contains(&format!("{name}:{line}"))),
         "the reason does not name the line: {reason}"
     );
-    ensure!(refused["generation"] == 1 && refused["policy_sha256"] == first["policy_sha256"], "{refused}");
+    ensure!(
+        refused["generation"] == first["generation"] && refused["policy_sha256"] == first["policy_sha256"],
+        "{refused}"
+    );
     lab.in_force(OLD, NEW, "first")?;
 
     fs::write(&file, policy("198.51.100.0/24", "second"))?;
-    let taken = lab.reload(|status| status["generation"] == 2)?;
+    let taken = lab.reload(|status| status["generation"].as_u64() >= Some(2))?;
     ensure!(taken["refused_reload"].is_null(), "{taken}");
     ensure!(taken["policy_sha256"] != first["policy_sha256"], "{taken}");
     lab.in_force(NEW, OLD, "second")?;
