@@ -80,6 +80,11 @@ const FIELDS: &[&str] = &[
     "process.ancestors",
     "file.path",
     "file.name",
+    "file.extension",
+    "file.directory",
+    "file.create",
+    "orchestrator.namespace",
+    "container.image.name",
     "file.write",
     "destination.ip",
     "destination.port",
@@ -207,7 +212,17 @@ impl Pools {
                 let name = path.and_then(|path| path.rsplit('/').next().map(str::to_owned));
                 text(&name.filter(|_| random.percent(90)).unwrap_or_else(|| random.pick(&self.words).clone()))
             }
-            "file.write" => Some(Value::from(random.percent(50))),
+            "file.extension" => {
+                let name = event.0.get("file.path").and_then(|path| path.as_string().ok());
+                let extension = name.and_then(|name| name.rsplit_once('.').map(|(_, extension)| extension.to_owned()));
+                extension.map(Value::from)
+            }
+            "file.directory" => {
+                let path = event.0.get("file.path").and_then(|path| path.as_string().ok());
+                path.and_then(|path| path.rsplit_once('/').map(|(directory, _)| Value::from(directory)))
+            }
+            "orchestrator.namespace" | "container.image.name" => one(random, &self.words),
+            "file.create" | "file.write" => Some(Value::from(random.percent(50))),
             "destination.ip" => one(random, &self.addresses),
             "destination.port" => Some(Value::from(*random.pick(&self.ports))),
             "destination.domain" if random.percent(70) => one(random, &self.words),
