@@ -38,10 +38,10 @@ pub use bundle::{BundleInfo, SigningAlgorithm, UnknownAlgorithm, Verification, V
 pub use countries::country_name;
 pub use decision::{Action, Cause, DEFAULT_TTL, Decision, EvalError, Outcome};
 pub use diagnostic::{Diagnostic, LoadErrors};
-pub use evaluator::{Cost, Evaluator, Limits};
+pub use evaluator::{Cost, Counters, Evaluator, Limits};
 pub use kind::{Kind, KindSet, UnknownKind};
 pub use load::refused_functions;
-pub use policies::{LoadOptions, Policies, RuleInfo, WrittenScope};
+pub use policies::{LoadOptions, Policies, RuleInfo, Shortcuts, WrittenScope};
 pub use regorus::Value;
 pub use scope::{CidrError, Object, Scope, ScopeError, Subject, parse_cidr};
 pub use standing::{

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::analysis::FieldSet;
+use crate::analysis::conditions::Formula;
 use crate::bundle::{BundleInfo, Verification};
 use crate::diagnostic::{Diagnostic, LoadErrors};
 use crate::kind::KindSet;
@@ -101,6 +102,15 @@ pub enum WrittenScope {
     Computed,
 }
 
+/// Why a rule need not be run on every event of its kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortcuts {
+    /// Conditions on single fields tell beforehand that it cannot fire.
+    pub filtered: bool,
+    /// What it gave is kept for the next event that is the same in everything the rule reads.
+    pub cached: bool,
+}
+
 /// A loaded set of policies.
 #[derive(Debug)]
 pub struct Policies {
@@ -140,6 +150,15 @@ impl Policies {
     /// The definitions of event rules; each has its index as place.
     pub fn rules(&self) -> &[RuleInfo] {
         &self.rules
+    }
+
+    /// When a rule need not be run on an event.
+    pub fn shortcuts(&self, rule: &RuleInfo) -> Shortcuts {
+        let plan = self.code.plans.get(rule.index as usize);
+        Shortcuts {
+            filtered: plan.is_some_and(|plan| plan.condition != Formula::Always),
+            cached: plan.is_some_and(|plan| plan.reads.is_some()),
+        }
     }
 
     /// The members of standing rules.

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::annotation::Annotation;
 use super::compile::{self, Package};
 use super::definitions::{Found, Role};
-use super::{Checked, Entry, literals, standing};
+use super::{Checked, Entry, literals, machine, standing};
 use crate::analysis::kinds::{Kinds, Named};
 use crate::analysis::{FieldSet, fields_read};
 use crate::diagnostic::{Diagnostic, Findings};
@@ -175,7 +175,11 @@ impl Builder<'_> {
 
     fn event_rule(&mut self, found: &Found, package: &Package) {
         let path = compile::entry_path(&self.checked.corpus, Some(found));
-        let program = match compile::program(&package.policy, &path) {
+        let compiled = match machine::refused(&self.checked.corpus, found.at) {
+            Some(reason) => Err(reason),
+            None => compile::program(&package.policy, &path),
+        };
+        let program = match compiled {
             Ok(program) => {
                 if let Err(error) = compile::check_data(&program, &self.data) {
                     let finding = self

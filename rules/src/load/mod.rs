@@ -15,9 +15,12 @@ pub(crate) mod files;
 mod groups;
 pub(crate) mod guard;
 mod literals;
+mod machine;
 mod memo;
 mod metadata;
 pub(crate) mod parse;
+mod plans;
+mod rewrite;
 mod shipped;
 pub(crate) mod sources;
 mod standing;
@@ -42,6 +45,7 @@ use sources::{Request, Sources};
 
 pub use checks::refused_functions;
 pub(crate) use groups::Group;
+pub(crate) use plans::Plan;
 pub(crate) use shipped::{is_shipped, names_shipped, shipped_policies, shipped_tests};
 
 /// Stack of the thread that loads; reserved, not used, unless a policy is deep.
@@ -65,6 +69,8 @@ pub(crate) struct Code {
     pub(crate) entries: Vec<Entry>,
     /// Programs for many rules at once; a rule may be in several, for different kinds.
     pub(crate) groups: Vec<Group>,
+    /// For each rule, when it need not be run.
+    pub(crate) plans: Vec<Plan>,
     pub(crate) engines: Vec<regorus::Engine>,
     pub(crate) data: Value,
 }
@@ -211,7 +217,8 @@ fn build(sources: Sources, strictness: Strictness, mut findings: Findings) -> Re
     let entries: Vec<Entry> = entries.into_iter().flatten().collect();
     let compiled = |rule: usize| entries.get(rule).is_some_and(|entry| entry.program.is_some());
     let groups = groups::build(&checked.corpus, packages.values(), &rules, compiled, &data);
-    let code = Code { entries, groups, engines, data };
+    let plans = plans::build(&checked.corpus, &found, &data);
+    let code = Code { entries, groups, plans, engines, data };
     let packages = packages.into_keys().collect();
     Ok(Policies { rules, standing, notices, sha256, files, watched: Vec::new(), bundles, packages, code })
 }
