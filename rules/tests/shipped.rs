@@ -80,3 +80,18 @@ fn every_shipped_policy_has_its_tests_beside_it() {
         assert!(root.join(format!("{place}_test.rego")).exists(), "{file} has no tests");
     }
 }
+
+#[test]
+fn entries_that_refuse_more_than_their_rule_says_are_meant() {
+    let policies = Policies::shipped().unwrap_or_else(|errors| panic!("{errors}"));
+    let wider = policies.rules().iter().filter_map(|rule| Some((rule, rules::analysis::beyond_entry(rule)?)));
+    let not_said: Vec<String> = wider
+        .filter(|(rule, _)| !rule.accept.iter().any(|code| code == "entry-wider-than-rule"))
+        .map(|(rule, (scope, lost))| format!("{}: {scope} does not hold {lost:?}", rule.id))
+        .collect();
+    assert!(not_said.is_empty(), "{not_said:#?}");
+    let accepting = policies.rules().iter().filter(|rule| !rule.accept.is_empty());
+    let needless: Vec<&str> =
+        accepting.filter(|rule| rules::analysis::beyond_entry(rule).is_none()).map(|rule| rule.id.as_str()).collect();
+    assert!(needless.is_empty(), "accepted for nothing: {needless:?}");
+}

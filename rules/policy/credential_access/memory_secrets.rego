@@ -53,6 +53,7 @@ alert contains msg if {
 # description: A program in a world-writable directory or without a file reads the memory of another. The entry keeps it from this file.
 # custom:
 #   id: process-memory-read-by-dropped-program
+#   accept: [entry-wider-than-rule]
 #   severity: critical
 #   mitre: [T1003.007]
 #   maturity: stable

@@ -18,6 +18,7 @@ fetchers := {"curl", "wget", "aria2c", "ftp", "tftp", "lwp-download"} | netcats
 # description: nginx, redis or one of their kind executes curl, netcat or python itself. The entry keeps that server from that program; everyone else goes on.
 # custom:
 #   id: lone-server-starts-tool
+#   accept: [entry-wider-than-rule]
 #   severity: critical
 #   mitre: [T1190, T1105, T1059]
 #   maturity: stable
