@@ -74,10 +74,10 @@ fn first_time(policies: &Arc<Policies>, kind: Kind, input: &Value) -> u128 {
 
 /// Prints the slowest rules.
 fn slowest(evaluator: &mut Evaluator, kind: Kind, input: &Value) {
-    let mut times = evaluator.time_each(kind, input);
-    times.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
-    for (rule, time) in times.into_iter().take(8) {
-        println!("    {:<44} {:>8}", evaluator.policies().rules()[rule as usize].id, time.as_nanos());
+    let mut costs = evaluator.cost_each(kind, input);
+    costs.sort_by_key(|cost| std::cmp::Reverse(cost.time));
+    for cost in costs.into_iter().take(8) {
+        println!("    {:<44} {:>8}", evaluator.policies().rules()[cost.rule as usize].id, cost.time.as_nanos());
     }
 }
 

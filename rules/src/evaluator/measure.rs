@@ -1,7 +1,4 @@
-//! What deciding costs, for those who write rules and for benchmarks. Nothing here is used to decide.
-
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+//! What a decision costs, for benchmarks; what one rule costs is in `cost`. Nothing here is used to decide.
 
 use regorus::Value;
 use regorus::rvm::RegoVM;
@@ -12,21 +9,6 @@ use crate::decision::Cause;
 use crate::kind::Kind;
 
 impl Evaluator {
-    /// Runs every rule that can match `kind` by itself, and says how long each took: to find what is slow.
-    pub fn time_each(&mut self, kind: Kind, input: &Value) -> Vec<(u32, Duration)> {
-        let policies = Arc::clone(&self.policies);
-        let matching = policies.rules().iter().filter(|rule| rule.kinds.contains(kind));
-        let mut fired = Vec::new();
-        let times = matching.map(|rule| {
-            // Once to make the machine and warm its caches, once to measure.
-            self.run_single(rule.index as usize, input, &mut fired);
-            let start = Instant::now();
-            self.run_single(rule.index as usize, input, &mut fired);
-            (rule.index, start.elapsed())
-        });
-        times.collect()
-    }
-
     /// Instructions of the register machine for a decision on an event like none before. What runs in the
     /// interpreter counts for nothing.
     pub fn instructions(&mut self, kind: Kind, input: &Value) -> usize {
