@@ -1,6 +1,6 @@
 # METADATA
 # title: What containers may do
-# description: Rules that hold in containers and leave the host alone. A rule on the container is an event rule.
+# description: Rules that hold in containers and leave the host alone. An entry holds the program, not the container; programs in images are other files than those of the host.
 package sentinel.container_limits
 
 shells := {"sh", "bash", "dash", "ash", "zsh", "busybox"}
@@ -12,6 +12,7 @@ shells := {"sh", "bash", "dash", "ash", "zsh", "busybox"}
 #   id: container-starts-shell
 #   severity: high
 #   mitre: [T1059.004]
+#   accept: [entry-wider-than-rule]
 deny contains msg if {
 	input.event.action == "exec"
 	input.container.id != ""
@@ -26,6 +27,7 @@ deny contains msg if {
 #   id: container-metadata
 #   severity: critical
 #   mitre: [T1552.005]
+#   accept: [entry-wider-than-rule]
 deny contains msg if {
 	input.event.action in {"connect", "send"}
 	input.container.id != ""

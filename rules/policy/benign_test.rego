@@ -217,7 +217,7 @@ noticed := {
 
 denied := union({
 	account_files.deny, browser_profiles.deny, cloud_metadata.deny, credential_files.deny, cron_write.deny, crypto_miner.deny,
-	dropped_program_egress.deny, fileless_exec.deny, memory_secrets.deny, password_stores.deny, polkit_files.deny, reverse_shell.deny,
+	dropped_program_egress.deny, fileless_exec.deny, password_stores.deny, polkit_files.deny, reverse_shell.deny,
 	security_settings.deny, server_starts_tool.deny, shell_rc_files.deny, ssh_authorized_keys.deny, ssh_keys.deny, system_binaries.deny,
 	systemd_unit_write.deny, web_server_shell.deny, web_shell.deny,
 })

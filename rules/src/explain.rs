@@ -122,11 +122,9 @@ impl Explainer {
     /// Those of the load.
     pub fn load(options: &LoadOptions) -> Result<Explainer, LoadErrors> {
         let policies = Policies::load(options)?.shared();
-        let mut findings = Findings::default();
-        let mut texts = if options.shipped { load::shipped_policies() } else { Vec::new() };
-        let paths = load::files::rego_files(&options.paths, false, &mut findings);
-        texts.extend(load::files::read_policies(&paths, &mut findings));
-        Explainer::with(policies, texts)
+        // What cannot be read has been reported by the load above.
+        let sources = load::read_sources(options, &mut Findings::default());
+        Explainer::with(policies, sources.texts)
     }
 
     /// The same from texts in memory, as [`Policies::from_texts`] takes them.

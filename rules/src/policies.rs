@@ -91,15 +91,6 @@ pub struct RuleInfo {
     pub engine: Engine,
 }
 
-/// Why a rule need not be run on every event of its kinds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shortcuts {
-    /// Conditions on single fields tell beforehand that it cannot fire.
-    pub filtered: bool,
-    /// What it gave is kept for the next event that is the same in everything the rule reads.
-    pub cached: bool,
-}
-
 /// What the text of a rule says of the scope of its entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WrittenScope {
@@ -109,6 +100,15 @@ pub enum WrittenScope {
     Is(Scope),
     /// Something that is not known before the event.
     Computed,
+}
+
+/// Why a rule need not be run on every event of its kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortcuts {
+    /// Conditions on single fields tell beforehand that it cannot fire.
+    pub filtered: bool,
+    /// What it gave is kept for the next event that is the same in everything the rule reads.
+    pub cached: bool,
 }
 
 /// A loaded set of policies.

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use rules::testing::{self, TestOptions, TestOutcome};
 use rules::{Engine, Kind, KindSet, Maturity, Policies, Verb};
 
+/// Loaded once; an error is a failure of every test here.
+static SHIPPED: LazyLock<Policies> = LazyLock::new(|| Policies::shipped().unwrap_or_else(|errors| panic!("{errors}")));
+
 #[test]
 fn the_shipped_set_loads_and_compiles() {
-    let policies = match Policies::shipped() {
-        Ok(policies) => policies,
-        Err(errors) => panic!("{errors}"),
-    };
+    let policies = &*SHIPPED;
     let notices: Vec<String> = policies.notices().iter().map(ToString::to_string).collect();
     assert!(notices.is_empty(), "{}", notices.join("\n"));
     for rule in policies.rules() {
@@ -45,7 +46,7 @@ fn the_tests_of_the_shipped_set_pass() {
 
 #[test]
 fn every_shipped_rule_is_described_and_can_fire() {
-    let policies = Policies::shipped().unwrap_or_else(|errors| panic!("{errors}"));
+    let policies = &*SHIPPED;
     // What the daemon reports today; a rule on anything else would sleep.
     let reported = [Kind::Exec, Kind::Open, Kind::Connect, Kind::Send, Kind::Packet, Kind::Socket];
     let reported = reported.into_iter().fold(KindSet::EMPTY, KindSet::with);
@@ -74,9 +75,24 @@ fn every_shipped_rule_is_described_and_can_fire() {
 #[test]
 fn every_shipped_policy_has_its_tests_beside_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
-    for file in Policies::shipped().unwrap_or_else(|errors| panic!("{errors}")).files() {
+    for file in SHIPPED.files() {
         let name = file.trim_start_matches("shipped/").trim_end_matches(".rego");
         let place = if name.starts_with("lib/") { "lib/lib" } else { name };
         assert!(root.join(format!("{place}_test.rego")).exists(), "{file} has no tests");
     }
+}
+
+#[test]
+fn entries_that_refuse_more_than_their_rule_says_are_meant() {
+    let policies = Policies::shipped().unwrap_or_else(|errors| panic!("{errors}"));
+    let wider = policies.rules().iter().filter_map(|rule| Some((rule, rules::analysis::beyond_entry(rule)?)));
+    let not_said: Vec<String> = wider
+        .filter(|(rule, _)| !rule.accept.iter().any(|code| code == "entry-wider-than-rule"))
+        .map(|(rule, (scope, lost))| format!("{}: {scope} does not hold {lost:?}", rule.id))
+        .collect();
+    assert!(not_said.is_empty(), "{not_said:#?}");
+    let accepting = policies.rules().iter().filter(|rule| !rule.accept.is_empty());
+    let needless: Vec<&str> =
+        accepting.filter(|rule| rules::analysis::beyond_entry(rule).is_none()).map(|rule| rule.id.as_str()).collect();
+    assert!(needless.is_empty(), "accepted for nothing: {needless:?}");
 }

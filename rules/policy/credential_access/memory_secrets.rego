@@ -43,6 +43,7 @@ alert contains msg if {
 	startswith(input.file.path, "/proc/")
 	not input.file.write
 	not own_memory
+	not files.dropped(input.process.executable)
 	not programs.expected(input.process, memory_readers)
 	not by_container_runtime
 	msg := sprintf("%s opens %s", [input.process.executable, input.file.path])
@@ -50,19 +51,20 @@ alert contains msg if {
 
 # METADATA
 # title: Memory of another process read by a dropped program
-# description: A program in a world-writable directory or without a file reads the memory of another. The entry keeps it from this file.
+# description: A program in a world-writable directory or without a file opens the memory of another. Files below /proc have no lasting identity that an entry could hold, so it is an alert.
 # custom:
 #   id: process-memory-read-by-dropped-program
+#   accept: [entry-wider-than-rule]
 #   severity: critical
 #   mitre: [T1003.007]
 #   maturity: stable
-deny contains msg if {
+alert contains msg if {
 	input.event.action == "open"
 	input.file.name == "mem"
 	startswith(input.file.path, "/proc/")
 	not own_memory
 	files.dropped(input.process.executable)
-	msg := sprintf("%s opens %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s, which nobody installed, opens %s", [input.process.executable, input.file.path])
 }
 
 own_memory if input.file.path == sprintf("/proc/%v/mem", [input.process.pid])

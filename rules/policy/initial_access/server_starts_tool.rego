@@ -15,12 +15,14 @@ fetchers := {"curl", "wget", "aria2c", "ftp", "tftp", "lwp-download"} | netcats
 
 # METADATA
 # title: Server starts a download tool or an interpreter
-# description: nginx, redis or one of their kind executes curl, netcat or python itself. The entry keeps that server from that program; everyone else goes on.
+# description: nginx, redis or one of their kind executes curl, netcat or python itself. The entry keeps that server from that program, also as another applet of it; everyone else goes on.
 # custom:
 #   id: lone-server-starts-tool
+#   accept: [entry-wider-than-rule]
 #   severity: critical
 #   mitre: [T1190, T1105, T1059]
 #   maturity: stable
+#   accept: [entry-wider-than-rule]
 deny contains msg if {
 	input.event.action == "exec"
 	programs.base(input.process.previous.executable) in lone_servers

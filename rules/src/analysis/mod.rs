@@ -10,7 +10,7 @@ mod entry;
 pub(crate) mod graph;
 pub(crate) mod kinds;
 pub(crate) mod names;
-pub(crate) mod parts;
+pub(crate) mod needs;
 pub(crate) mod reads;
 pub(crate) mod tidy;
 pub(crate) mod walk;

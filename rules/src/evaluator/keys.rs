@@ -8,7 +8,7 @@ use std::io::Write as _;
 
 use regorus::Value;
 
-use crate::analysis::parts::Reads;
+use crate::analysis::needs::Reads;
 
 const UNDEFINED: u8 = 0;
 const NULL: u8 = 1;

@@ -12,7 +12,7 @@ use super::cache::{Cache, Members};
 use super::keys;
 use super::prefilter::Prefilter;
 use super::{Counters, Fired};
-use crate::analysis::parts::Reads;
+use crate::analysis::needs::Reads;
 use crate::kind::Kind;
 use crate::policies::Policies;
 

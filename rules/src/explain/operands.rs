@@ -143,7 +143,7 @@ impl Looker<'_> {
     /// An expression that is a statement: the sides of a comparison are shown whole.
     fn statement(&self, expr: &Expr, parts: &mut Vec<Part>) {
         let sides: Vec<&Expr> = match expr {
-            Expr::BoolExpr { lhs, rhs, .. } | Expr::AssignExpr { lhs, rhs, .. } => vec![lhs, rhs],
+            Expr::BoolExpr { lhs, rhs, .. } => vec![lhs, rhs],
             Expr::Membership { key, value, collection, .. } => {
                 key.iter().map(AsRef::as_ref).chain([value.as_ref(), collection.as_ref()]).collect()
             }

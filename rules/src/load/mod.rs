@@ -75,9 +75,8 @@ pub(crate) struct Code {
     pub(crate) data: Value,
 }
 
-/// Loads files.
-pub(crate) fn load(options: &LoadOptions) -> Result<Policies, LoadErrors> {
-    let mut findings = Findings::default();
+/// Reads everything that is asked for; what cannot be read is reported.
+pub(crate) fn read_sources(options: &LoadOptions, findings: &mut Findings) -> Sources {
     let request = Request {
         paths: &options.paths,
         data: &options.data,
@@ -85,10 +84,17 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Policies, LoadErrors> {
         verification: &options.verification,
         defaults: &options.defaults,
     };
-    let mut sources = sources::read(&request, &mut findings);
+    let mut sources = sources::read(&request, findings);
     if options.shipped && !names_shipped(&options.paths) {
         sources.texts.extend(shipped_policies());
     }
+    sources
+}
+
+/// Loads files.
+pub(crate) fn load(options: &LoadOptions) -> Result<Policies, LoadErrors> {
+    let mut findings = Findings::default();
+    let sources = read_sources(options, &mut findings);
     let mut policies = on_large_stack(move || build(sources, Strictness::Strict, findings))?;
     policies.watched = watch::watched(options);
     Ok(policies)

@@ -4,7 +4,7 @@ use regorus::Value;
 
 use crate::analysis::conditions::{Conditions, Formula};
 use crate::analysis::corpus::Corpus;
-use crate::analysis::parts::{Reads, stable_reads};
+use crate::analysis::needs::{Reads, stable_reads};
 use crate::load::definitions::{Found, Role};
 
 /// When a rule need not be run.

@@ -27,7 +27,8 @@ pub(super) fn replacements(source: &Source) -> Vec<Replacement> {
         source.module.policy.iter().for_each(|rule| rewrite.rule(rule));
         let mut found = rewrite.found;
         found.sort_by_key(|replacement| replacement.start);
-        let text = Text { file: source.file.clone(), text: apply(&source.text, &found).into(), v0: Some(source.v0) };
+        let text = apply(&source.text, &found).into();
+        let text = Text { file: source.file.clone(), text, v0: Some(source.v0) };
         if parse::parse(&text).is_ok() {
             return found;
         }

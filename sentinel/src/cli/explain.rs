@@ -20,6 +20,7 @@ use super::replay::{
     standing::{Match, Place, Standing},
 };
 use crate::{
+    bundle::BundleFlags,
     config::{Config, Flags, Mode, UsageError},
     geo::GeoData,
     policy,
@@ -55,6 +56,9 @@ pub(super) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Verification of policy bundles.
+    #[command(flatten)]
+    bundle: BundleFlags,
 }
 
 /// An event rule on the event.
@@ -106,6 +110,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         data: args.data.clone(),
         geoip: args.geoip.clone(),
         mode: Some(Mode::Monitor),
+        bundle: args.bundle.clone(),
         ..Flags::default()
     };
     let config = Config::load(&flags)?;

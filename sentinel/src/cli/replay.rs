@@ -19,6 +19,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
+    bundle::BundleFlags,
     config::{Config, Flags, Mode},
     geo::GeoData,
     policy::{self, Loaded},
@@ -52,6 +53,9 @@ pub(super) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Verification of policy bundles.
+    #[command(flatten)]
+    bundle: BundleFlags,
 }
 
 /// Replays, prints; exit code 1 when a line could not be read.
@@ -89,6 +93,7 @@ fn standing(args: &Args, paths: &[PathBuf], known: Option<&GeoData>) -> Result<(
         geoip: args.geoip.clone(),
         // Nothing is enforced here, so the settings need no scope.
         mode: Some(Mode::Monitor),
+        bundle: args.bundle.clone(),
         ..Flags::default()
     };
     let config = Config::load(&flags)?;

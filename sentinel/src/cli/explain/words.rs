@@ -15,7 +15,7 @@ use super::{Explained, Explanation};
 use crate::cli::{
     geo::verdict::Effect,
     replay::{
-        event::{field, plain, text},
+        event::{number, plain, text},
         standing::Match,
     },
 };
@@ -55,7 +55,7 @@ impl Explanation<'_> {
     fn write_event(&self, out: &mut String) -> std::fmt::Result {
         let event = &self.subject.event;
         let input = &event.input;
-        let pid = field(input, &["process", "pid"]).as_u64().ok();
+        let pid = number(input, &["process", "pid"]);
         let by = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
         let user = text(input, &["user", "id"]).map_or_else(String::new, |id| format!(", user {id}"));
         let time = text(input, &["@timestamp"]).map_or_else(String::new, |time| format!(", {time}"));

@@ -61,7 +61,23 @@ pub(in crate::cli) fn field<'v>(value: &'v Value, path: &[&'static str]) -> &'v 
 
 /// A text below a value.
 pub(in crate::cli) fn text<'v>(value: &'v Value, path: &[&'static str]) -> Option<&'v str> {
-    field(value, path).as_string().ok().map(AsRef::as_ref)
+    as_text(field(value, path))
+}
+
+/// The text that a value is. The accessors of the engine would make an error, with a backtrace, for what is none.
+fn as_text(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// A whole number below a value.
+pub(in crate::cli) fn number(value: &Value, path: &[&'static str]) -> Option<u64> {
+    match field(value, path) {
+        Value::Number(number) => number.as_u64(),
+        _ => None,
+    }
 }
 
 /// Whether a field is there and true.
@@ -85,7 +101,7 @@ pub(in crate::cli) fn parse(line: &str) -> Result<Line, String> {
 ///
 /// What it lacks.
 pub(in crate::cli) fn read(mut value: Value) -> Result<Line, String> {
-    if value.as_object().is_err() {
+    if !matches!(value, Value::Object(_)) {
         return Err("no JSON object".to_owned());
     }
     if value["sentinel_recording"] != Value::Undefined {
@@ -134,8 +150,8 @@ const fn bit(index: usize) -> u32 {
 
 /// What was asked of the file: as recorded, or as far as the event tells.
 fn access_of(kind: Kind, value: &Value) -> u32 {
-    if let Ok(words) = field(value, &["sentinel", "access"]).as_array() {
-        let bits = words.iter().filter_map(|word| access_bit(word.as_string().ok()?.as_ref()));
+    if let Value::Array(words) = field(value, &["sentinel", "access"]) {
+        let bits = words.iter().filter_map(|word| access_bit(as_text(word)?));
         return bits.fold(0, |all, one| all | one);
     }
     match kind {
@@ -199,10 +215,10 @@ impl Event {
         let exec = self.kind == Kind::Exec;
         let executable = text(&["process", "executable"]).map(clean);
         let previous = || text(&["process", "previous", "executable"]).map(clean);
-        let pid = field(&self.input, &["process", "pid"]).as_u64().ok();
+        let pid = number(&self.input, &["process", "pid"]);
         Facts {
             ip: text(&["destination", "ip"]).and_then(|ip| ip.parse().ok()),
-            port: field(&self.input, &["destination", "port"]).as_u64().ok().and_then(|port| port.try_into().ok()),
+            port: number(&self.input, &["destination", "port"]).and_then(|port| port.try_into().ok()),
             protocol: text(&["network", "transport"]),
             path: text(&["file", "path"]).map(clean),
             inode: text(&["file", "inode"]).zip(text(&["file", "device"])),
