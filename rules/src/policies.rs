@@ -32,13 +32,6 @@ pub struct LoadOptions {
     pub defaults: Vec<(String, String)>,
 }
 
-impl LoadOptions {
-    /// What [`Policies::watched`] would say of a load now, for when that load fails.
-    pub fn watched(&self) -> Vec<PathBuf> {
-        load::watch::watched(self)
-    }
-}
-
 /// One definition of a `deny`, `alert` or `allow` rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleInfo {
@@ -119,7 +112,6 @@ pub struct Policies {
     pub(crate) notices: Vec<Diagnostic>,
     pub(crate) sha256: String,
     pub(crate) files: Vec<String>,
-    pub(crate) watched: Vec<PathBuf>,
     pub(crate) bundles: Vec<BundleInfo>,
     pub(crate) packages: Vec<String>,
     pub(crate) code: load::Code,
@@ -184,12 +176,6 @@ impl Policies {
     /// The files loaded, policies and data, sorted.
     pub fn files(&self) -> &[String] {
         &self.files
-    }
-
-    /// The files and directories in which a change asks for a new load, as they were at this one; sorted. Directories are listed one by
-    /// one, so they need not be watched recursively.
-    pub fn watched(&self) -> Vec<PathBuf> {
-        self.watched.clone()
     }
 
     /// The bundles loaded, in the order of their names.

@@ -130,17 +130,3 @@ fn files_that_cannot_be_read_are_all_reported() {
         assert!(all.contains(part), "{part}: {all}");
     }
 }
-
-#[test]
-fn a_load_says_what_to_watch() {
-    let files = [("p/a.rego", POLICY), ("p/sub/b.rego", "package sentinel.b\n\nx := 1\n"), ("d.json", "{}")];
-    let directory = Directory::new("watch", &files);
-    let root = directory.path();
-    let options =
-        LoadOptions { paths: vec![root.join("p")], data: vec![root.join("d.json")], ..LoadOptions::default() };
-    let policies = Policies::load(&options).unwrap();
-    assert_eq!(policies.watched(), [root.join("d.json"), root.join("p"), root.join("p/sub")]);
-    assert_eq!(options.watched(), policies.watched());
-    let missing = LoadOptions { paths: vec![root.join("later.rego")], ..LoadOptions::default() };
-    assert_eq!(missing.watched(), [root.join("later.rego")]);
-}

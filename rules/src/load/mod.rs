@@ -26,7 +26,6 @@ pub(crate) mod sources;
 mod standing;
 mod strict;
 mod undefined;
-pub(crate) mod watch;
 
 use std::sync::Arc;
 
@@ -95,9 +94,7 @@ pub(crate) fn read_sources(options: &LoadOptions, findings: &mut Findings) -> So
 pub(crate) fn load(options: &LoadOptions) -> Result<Policies, LoadErrors> {
     let mut findings = Findings::default();
     let sources = read_sources(options, &mut findings);
-    let mut policies = on_large_stack(move || build(sources, Strictness::Strict, findings))?;
-    policies.watched = watch::watched(options);
-    Ok(policies)
+    on_large_stack(move || build(sources, Strictness::Strict, findings))
 }
 
 /// Whether what only a careful author would mind is an error.
@@ -226,7 +223,7 @@ fn build(sources: Sources, strictness: Strictness, mut findings: Findings) -> Re
     let plans = plans::build(&checked.corpus, &found, &data);
     let code = Code { entries, groups, plans, engines, data };
     let packages = packages.into_keys().collect();
-    Ok(Policies { rules, standing, notices, sha256, files, watched: Vec::new(), bundles, packages, code })
+    Ok(Policies { rules, standing, notices, sha256, files, bundles, packages, code })
 }
 
 /// SHA-256 over names and contents in order of name, lengths first so that no two sets run together.
