@@ -170,7 +170,9 @@ pub(super) fn reload(sentinel: &Sentinel, policy: &Path, rego: &str) -> Result<(
         Ok((generation, text(&status, "/policy_sha256").to_owned()))
     };
     let before = state()?;
-    let same = std::fs::read_to_string(policy).is_ok_and(|old| old == rego);
+    // After a refusal the text in force is not that of the file, and may be the new one already.
+    let refused = !sentinel.status_json()?["refused_reload"].is_null();
+    let same = refused || std::fs::read_to_string(policy).is_ok_and(|old| old == rego);
     std::fs::write(policy, rego).with_context(|| format!("writing {}", policy.display()))?;
     sentinel.signal(libc::SIGHUP)?;
     // The daemon looks by itself too, so a generation may come in between that is of the text before.
