@@ -49,6 +49,14 @@ pub(crate) struct Options {
     pub(crate) processors: u32,
 }
 
+impl Options {
+    /// Everything once, for the tests.
+    pub(crate) fn short() -> Self {
+        let output = PathBuf::from("target/hour-short/events.jsonl.zst");
+        Self { minutes: 1, kernel: vm::DEFAULT_KERNEL.to_owned(), output, no_build: true, processors: 2 }
+    }
+}
+
 /// Records, brings out, replays; the status is that of the checks.
 pub(crate) fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let dir = record(project, options)?;

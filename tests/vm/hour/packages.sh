@@ -9,5 +9,7 @@ fi
 apt-get install --yes --quiet --no-install-recommends $names
 dpkg --audit
 dpkg --verify $names || true
+# It asks whether there is another way to become root.
+export SUDO_FORCE_REMOVE=yes
 apt-get purge --yes --quiet --autoremove $names
 apt-get clean
