@@ -22,10 +22,12 @@ mod entry;
 mod event;
 mod geo;
 mod guard;
+mod identity;
 mod input;
 mod jurisdiction;
 #[expect(unsafe_code, reason = "map keys as plain memory, ring descriptors, handles of cgroups")]
 mod kernel;
+mod labels;
 mod names;
 mod notices;
 mod operator;

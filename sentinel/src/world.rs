@@ -12,6 +12,7 @@ use crate::{
     config::Mode,
     countries::{ClassTable, CountryVerdicts},
     embargo::Programmes,
+    labels::Labels,
     operator::Blocks,
 };
 
@@ -148,6 +149,8 @@ pub struct World {
     pub standing: Vec<StandingEntry>,
     /// What an operator has ordered.
     pub operator: Arc<Blocks>,
+    /// What the paths of standing rules stood for.
+    pub labels: Labels,
     /// Generation of verdict entries.
     pub generation: u32,
     /// Numbers of the event rules, by their index.
