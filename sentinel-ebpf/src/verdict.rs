@@ -467,7 +467,9 @@ fn wanted_entry(q: &Question, entries: *const AccessEntries, wanted: &Wanted, li
 fn holds(q: &Question, entry: Found, limited: bool) -> bool {
     // SAFETY: callers pass the address of an entry, never null.
     let entry = unsafe { &*entry };
-    if entry.rule == 0 || (entry.hook != hook::ANY && entry.hook != q.hook) {
+    // One branch for both: the product is zero exactly if a factor is, and the verifier walks every branch of every entry.
+    let elsewhere = u64::from(entry.hook ^ hook::ANY) * u64::from(entry.hook ^ q.hook);
+    if entry.rule == 0 || elsewhere != 0 {
         return false;
     }
     // SAFETY: the helper has no preconditions.
