@@ -90,6 +90,9 @@ const WAYS: &[Way] = &[
     way("protect-exec @/bin/prog", "prog", "mmap", "@/bin/prog"),
 ];
 
+/// Not held on overlayfs since 6.5: a mapping then has the file of the layer below, which is another one (SECURITY.md).
+const BELOW_OVERLAY: &str = "protect-exec";
+
 fn rules(ground: &Ground) -> String {
     let rule = |set: &str, id: &str, path: &str, more: &str| {
         format!("{set} contains {{\"id\": \"{id}\", \"value\": \"{}\"{more}}}\n", ground.path(path))
@@ -126,7 +129,7 @@ fn ways(ctx: &Ctx, on: On) -> Result<()> {
     let before = snapshot(&ground.dir)?;
     let sentinel = ctx.sentinel().enforce_whole_host().policy(&policy).start()?;
     let mut wrong = Vec::new();
-    for way in WAYS {
+    for way in WAYS.iter().filter(|way| on != On::Overlay || !way.acts.starts_with(BELOW_OVERLAY)) {
         let errno = perform(ctx, &ground, way.acts)?;
         if errno != EPERM {
             wrong.push(format!("{}: errno {errno}", way.acts));
