@@ -5,9 +5,14 @@
 
 use std::fmt;
 
+/// The code of a finding that has no kind of its own.
+const UNNAMED: &str = "policy";
+
 /// One finding in a policy or data file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// What kind of finding it is: a word in kebab-case that stays the same from version to version.
+    pub code: &'static str,
     /// The file, as it was named to the load.
     pub file: String,
     /// Line, from 1; 0 when the finding is about the whole file.
@@ -26,6 +31,7 @@ impl Diagnostic {
     /// A finding about a whole file.
     pub fn file(file: impl Into<String>, message: impl Into<String>) -> Diagnostic {
         Diagnostic {
+            code: UNNAMED,
             file: file.into(),
             line: 0,
             column: 0,
@@ -35,14 +41,15 @@ impl Diagnostic {
         }
     }
 
-    /// A finding at a place in `text`, the content of `file`.
+    /// A finding at a place in `text`, the content of `file`. The column is the engine's, which counts a tab as four.
     pub fn at(file: &str, text: &str, line: u32, column: u32, message: impl Into<String>) -> Diagnostic {
         let index = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
         let source_line = if line == 0 { "" } else { text.lines().nth(index).unwrap_or("") };
         Diagnostic {
+            code: UNNAMED,
             file: file.to_owned(),
             line,
-            column,
+            column: plain_column(source_line, column),
             message: message.into(),
             hint: String::new(),
             source_line: source_line.to_owned(),
@@ -53,6 +60,13 @@ impl Diagnostic {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Diagnostic {
         self.hint = hint.into();
+        self
+    }
+
+    /// The same finding, of a kind.
+    #[must_use]
+    pub fn code(mut self, code: &'static str) -> Diagnostic {
+        self.code = code;
         self
     }
 
@@ -91,6 +105,23 @@ impl Diagnostic {
     }
 }
 
+/// Columns that the engine counts for a tab.
+pub(crate) const TAB: u32 = 4;
+
+/// The column in characters.
+fn plain_column(line: &str, column: u32) -> u32 {
+    let (mut engine, mut plain) = (1, 1);
+    for c in line.chars() {
+        if engine >= column {
+            break;
+        }
+        engine += if c == '\t' { TAB } else { 1 };
+        plain += 1;
+    }
+    // Past the end there is nothing to be told from tabs.
+    if column == 0 { 0 } else { plain + column.saturating_sub(engine) }
+}
+
 /// Keeps control characters of a hostile file off the terminal.
 fn printable(c: char) -> char {
     if c.is_control() && c != '\t' { '\u{fffd}' } else { c }
@@ -124,6 +155,9 @@ impl fmt::Display for LoadErrors {
 }
 
 impl std::error::Error for LoadErrors {}
+
+/// Codes of warnings that an unknown function or action brings with it.
+const CONSEQUENCES: &[&str] = &["interpreted", "never-fires"];
 
 /// Collects findings while a load goes on.
 #[derive(Debug, Default)]
@@ -160,6 +194,8 @@ impl Findings {
         if self.errors.is_empty() {
             Ok(self.notices)
         } else {
+            // What follows from an error would only hide it.
+            self.notices.retain(|notice| !CONSEQUENCES.contains(&notice.code));
             Err(LoadErrors { errors: self.errors, notices: self.notices })
         }
     }
@@ -172,7 +208,7 @@ mod tests {
     #[test]
     fn reads_like_a_compiler() {
         let text = "package a\n\tdeny if x\n";
-        let shown = Diagnostic::at("p.rego", text, 2, 2, "no set").hint("write `deny contains`").to_string();
+        let shown = Diagnostic::at("p.rego", text, 2, 5, "no set").hint("write `deny contains`").to_string();
         assert_eq!(shown, "p.rego:2:2: error: no set\n  2 | \tdeny if x\n    | \t^\n  hint: write `deny contains`");
         assert_eq!(Diagnostic::file("d.json", "gone").to_string(), "d.json: error: gone");
     }

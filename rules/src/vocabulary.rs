@@ -108,6 +108,18 @@ words! {
     }
 }
 
+words! {
+    /// What a rule that gives no decision, because it failed on an event, means.
+    OnError: "on_error" {
+        /// Nothing; it is counted.
+        Allow = "allow",
+        /// It is told, and counted.
+        Alert = "alert",
+        /// As if a `deny` had matched, and told: what cannot be judged is refused from the next event on.
+        Deny = "deny",
+    }
+}
+
 /// One technique of the MITRE ATT&CK matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Technique {

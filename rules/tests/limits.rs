@@ -111,3 +111,24 @@ fn the_deepest_policies_that_load_run_on_an_ordinary_thread() {
         }
     }
 }
+
+#[test]
+fn a_rule_that_fails_means_what_it_says_it_means() {
+    let explosive = "deny contains \"no\" if {\n\tsome x in numbers.range(1, 1000)\n\tsome y in numbers.range(1, 1000)\n\tx + y == -1\n}\n";
+    let module = |package: &str, on_error: &str| {
+        format!(
+            "# METADATA\n# scope: package\n# custom:\n#   on_error: {on_error}\npackage sentinel.{package}\n\n{explosive}"
+        )
+    };
+    let (deny, alert) = (module("a", "deny"), module("b", "alert"));
+    let policies = Policies::from_texts(&[("a.rego", &deny), ("b.rego", &alert)], "");
+    let policies = policies.unwrap_or_else(|errors| panic!("{errors}"));
+    let limits = Limits { instructions: 10_000, ..Limits::default() };
+    let outcome = Evaluator::new(policies.shared(), limits).evaluate(Kind::Exec, &event());
+    assert_eq!(outcome.errors.len(), 2);
+    let [decision] = outcome.decisions.as_slice() else { panic!("{outcome:?}") };
+    assert_eq!(decision.id, "sentinel.a.deny");
+    assert!(decision.message.contains("could not judge"), "{}", decision.message);
+    let wrong = Policies::from_texts(&[("a.rego", &module("a", "refuse"))], "").unwrap_err();
+    assert!(wrong.to_string().contains("allow, alert, deny"), "{wrong}");
+}

@@ -46,7 +46,15 @@ fn outcomes_have_their_place() {
     let outcome =
         |name: &str| report.cases.iter().filter(|case| case.name == name).map(|c| &c.outcome).collect::<Vec<_>>();
     assert_eq!(outcome("test_denied"), [&TestOutcome::Pass]);
-    assert_eq!(outcome("test_wrong"), [&TestOutcome::Fail(Some(14))]);
+    let failure = |name: &str| match outcome(name)[..] {
+        [TestOutcome::Fail(Some(failure))] => failure.clone(),
+        ref other => panic!("{name}: {other:?}"),
+    };
+    let wrong = failure("test_wrong");
+    assert_eq!((wrong.line, wrong.statement.as_str()), (14, "x == 2"));
+    assert_eq!(wrong.values, [("x".to_owned(), "1".to_owned())]);
+    let false_value = failure("test_false");
+    assert_eq!((false_value.line, false_value.statement.as_str()), (18, "test_false := false"));
     assert!(matches!(outcome("test_false")[..], [TestOutcome::Fail(_)]));
     assert_eq!(outcome("todo_test_later"), [&TestOutcome::Skip]);
     assert!(
@@ -84,7 +92,7 @@ fn faults_of_policies_stop_a_run() {
 #[test]
 fn directories_are_searched_and_tests_left_out() {
     let files = [
-        ("z.rego", "package sentinel.z\nalert contains \"z\" if input.x in data.words\n"),
+        ("z.rego", "package sentinel.z\nalert contains \"z\" if input.file.name in data.words\n"),
         ("sub/a.rego", POLICY),
         ("sub/a_test.rego", "package sentinel.a_test\nsyntax error {\n"),
         (".hidden/b.rego", "not rego"),

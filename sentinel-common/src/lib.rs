@@ -46,7 +46,7 @@ pub mod hook {
     pub const INGRESS: u32 = 13;
     /// `lsm/socket_create`.
     pub const SOCKET_CREATE: u32 = 14;
-    /// tcx egress of a device, since 6.6.
+    /// Egress of a device: tcx, or before 6.6 a filter of its clsact qdisc.
     pub const FORWARD: u32 = 15;
     /// `lsm/path_mknod`: also an open that creates.
     pub const PATH_MKNOD: u32 = 16;

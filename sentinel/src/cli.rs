@@ -13,7 +13,9 @@ use crate::{
 
 mod block;
 mod check;
+mod explain;
 mod geo;
+mod replay;
 mod run;
 mod status;
 mod stop;
@@ -41,6 +43,10 @@ enum Verb {
     Test(test::Args),
     /// Refuse something at once, beside the policies; show and take back what was ordered.
     Block(block::Args),
+    /// Run recorded events through policies: what would be blocked, on what, how often.
+    Replay(replay::Args),
+    /// Say why an alert came, or why a rule did not fire on an event.
+    Explain(explain::Args),
     /// Look into country data.
     Geo(geo::Args),
 }
@@ -59,6 +65,8 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Block(args) => block::run(args),
+        Verb::Replay(args) => replay::run(&args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Geo(args) => geo::run(&args),
     };
     result.unwrap_or_else(|error| {

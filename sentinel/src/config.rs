@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroU64},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,12 +12,15 @@ use std::{
 use alerts::Sink;
 use anyhow::{Context as _, Result, bail};
 use geoip::{Accept, VoteRule};
+use rules::Verification;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
+    bundle::{self, BundleFlags, BundleSection},
     bypass::usual_exceptions,
     geo::{self, updater::Updater},
     kernel::attach::Scope,
+    record,
 };
 
 /// Where the file is looked for when none is named; it may be absent.
@@ -77,11 +80,11 @@ pub struct Flags {
     /// Settings file (TOML).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Policy file or directory, instead of the shipped policies. May be repeated.
+    /// Policy file, directory or OPA bundle, instead of the shipped policies. May be repeated.
     #[arg(long, value_name = "PATH")]
     pub policy: Vec<PathBuf>,
-    /// JSON or YAML file merged into `data`. May be repeated.
-    #[arg(long, value_name = "FILE")]
+    /// JSON or YAML file merged into `data`, or directory of them. May be repeated.
+    #[arg(long, value_name = "PATH")]
     pub data: Vec<PathBuf>,
     /// Country database (MMDB, or CSV of start,end,country) instead of the embedded one. May be repeated; the first is the
     /// primary one.
@@ -111,6 +114,12 @@ pub struct Flags {
     /// Fail the start unless this much enforcement is reached.
     #[arg(long)]
     pub require: Option<Require>,
+    /// Verification of policy bundles.
+    #[command(flatten)]
+    pub bundle: BundleFlags,
+    /// Write every event to this file, for `sentinel replay`.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 /// The file.
@@ -133,12 +142,17 @@ struct Document {
     run_dir: Option<PathBuf>,
     scope: Option<String>,
     require: Option<Require>,
+    record: Option<PathBuf>,
+    #[serde(alias = "record_bytes")]
+    record_bytes: Option<NonZeroU64>,
     #[serde(default)]
     geo: GeoSection,
     #[serde(default)]
     egress: EgressSection,
     #[serde(default)]
     policies: PoliciesSection,
+    #[serde(default)]
+    bundle: BundleSection,
 }
 
 /// `[policies]`: how they come into force.
@@ -272,7 +286,7 @@ pub enum Bypass {
 /// Settings in force.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Policy files and directories; empty: the shipped set.
+    /// Policy files, directories and bundles; empty: the shipped set.
     pub policy: Vec<PathBuf>,
     /// Data files.
     pub data: Vec<PathBuf>,
@@ -292,6 +306,10 @@ pub struct Config {
     pub scope: Scope,
     /// Needed enforcement.
     pub require: Option<Require>,
+    /// Where events are recorded.
+    pub record: Option<PathBuf>,
+    /// Largest recording.
+    pub record_bytes: u64,
     /// Unknown countries.
     pub unknown: Unknown,
     /// Whether destinations are named from DNS answers.
@@ -310,6 +328,8 @@ pub struct Config {
     pub tests: Tests,
     /// Modes by package or rule id, in the place of those that the policies say.
     pub modes: BTreeMap<String, Mode>,
+    /// How policy bundles are verified.
+    pub verification: Verification,
 }
 
 impl Config {
@@ -337,6 +357,8 @@ impl Config {
             run_dir: flags.run_dir.clone().or(file.run_dir).unwrap_or_else(|| RUN_DIR.into()),
             scope: scope(flags, file.scope.as_deref(), mode)?,
             require: flags.require.or(file.require),
+            record: flags.record.clone().or(file.record),
+            record_bytes: file.record_bytes.map_or(record::DEFAULT_BYTES, NonZeroU64::get),
             unknown: file.geo.unknown,
             dns_names: file.egress.dns_names,
             canary_period: Duration::from_secs(file.geo.canary_seconds.unwrap_or(CANARY_SECONDS).get().into()),
@@ -346,6 +368,7 @@ impl Config {
             watch: file.policies.watch,
             tests: file.policies.tests,
             modes: file.policies.mode,
+            verification: bundle::verification(&flags.bundle, &file.bundle)?,
         })
     }
 }
@@ -409,12 +432,14 @@ mod tests {
     fn every_key_and_the_default() {
         let config = load(
             "policy = [\"/p\"]\ndata = [\"/d\"]\ngeoip = \"/g\"\nmode = \"enforce\"\nalerts = [\"file:/a\"]\nformat = \
-             \"ecs\"\nstate-dir = \"/s\"\nrun-dir = \"/r\"\nscope = \"host\"\nrequire = \"partial\"\n[geo]\nunknown = \"deny\"\n\
+             \"ecs\"\nstate-dir = \"/s\"\nrun-dir = \"/r\"\nscope = \"host\"\nrequire = \"partial\"\nrecord = \"/e\"\nrecord_bytes = 4096\n[geo]\nunknown = \"deny\"\n\
              canary_seconds = 5\n[egress]\ndns_names = false\n",
         )
         .unwrap();
         assert_eq!((config.mode, config.scope, config.unknown), (Mode::Enforce, Scope::Host, Unknown::Deny));
         assert!(!config.dns_names);
+        assert_eq!((config.record, config.record_bytes), (Some("/e".into()), 4096));
+        assert!(load("record_bytes = 0\n").is_err());
         assert_eq!(config.canary_period, Duration::from_secs(5));
         assert!(load("[geo]\ncanary_seconds = 0\n").is_err());
         assert_eq!(load("[geo]\n").unwrap().canary_period, Duration::from_secs(60));
@@ -422,6 +447,7 @@ mod tests {
         assert!(config.dns_names);
         let config = load("").unwrap();
         assert!(config.dns_names && config.watch && config.modes.is_empty() && config.tests == Tests::Require);
+        assert_eq!((config.record, config.record_bytes), (None, 1 << 30));
         let config =
             load("[policies]\nwatch = false\ntests = \"skip\"\nmode = { \"sentinel.lab\" = \"monitor\" }\n").unwrap();
         assert!(!config.watch && config.tests == Tests::Skip);

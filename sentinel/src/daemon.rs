@@ -7,7 +7,7 @@
 use std::{
     fs::{self, File},
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -42,6 +42,7 @@ use crate::{
     pipeline::Pipeline,
     policy::{self, Loaded},
     process::Processes,
+    record::{Header, Recorder},
     reload::{self, Reload, Stamps},
     report,
     sockets::{self, Scope, Sockets, verdict::Rules},
@@ -232,6 +233,9 @@ impl Daemon {
             tracing::warn!("{}:{}: {}", notice.file, notice.line, notice.message);
         }
         let sinks = SinkSet::open(&config.alerts, DEFAULT_QUEUE_BYTES)?;
+        let header = Header { policy_sha256: loaded.policies.sha256(), mode: policy::mode_word(config.mode) };
+        let open = |path: &PathBuf| Recorder::open(path, config.record_bytes, &header);
+        let recorder = config.record.as_ref().map(open).transpose()?;
         let mut engaged = Engaged::try_with(&config, &loaded, None)?;
         if engaged.lsm_never_runs() {
             // Programs that attach and never run would silence the hooks that stand in for them.
@@ -241,7 +245,8 @@ impl Daemon {
         let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
         let processes = Processes::from_proc(Containers::new(cgroups));
-        let pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
+        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
+        pipeline.recorder = recorder;
         let sockets = Sockets::probe();
         let jurisdictions = Jurisdictions::new(clock::boot_now());
         let mut daemon = Self {
@@ -429,11 +434,13 @@ impl Daemon {
         }
         let status = self.status();
         let Self { config, kernel, stats, pipeline, rings, sockets, .. } = self;
-        let Pipeline { alerting, verdicts, .. } = pipeline;
-        drop((sockets, kernel, stats, rings, verdicts));
+        let Pipeline { alerting, verdicts, recorder, .. } = pipeline;
+        drop((recorder, sockets));
+        let left = kernel.end();
+        drop((stats, rings, verdicts));
         let sinks = alerting.sinks.shutdown(FLUSH);
         match status {
-            Ok(status) => eprint!("{}", report::summary(&status, &sinks)),
+            Ok(status) => eprint!("{}", report::summary(&status, &sinks, &left)),
             Err(error) => tracing::error!("no summary: {error:#}"),
         }
         let run_dir = config.run_dir;

@@ -34,6 +34,55 @@ static VITAL: LazyLock<Vec<(String, FileId)>> = LazyLock::new(|| {
         .collect()
 });
 
+/// What every host needs, here or where the policy will run: shells, the loader, libc, and Sentinel's own files.
+const NEEDED: &[&str] = &[
+    "/bin/sh",
+    "/bin/bash",
+    "/bin/dash",
+    "/bin/ash",
+    "/bin/zsh",
+    "/bin/ksh",
+    "/bin/busybox",
+    "/usr/bin/sh",
+    "/usr/bin/bash",
+    "/usr/bin/dash",
+    "/usr/bin/zsh",
+    "/usr/bin/ksh",
+    "/usr/bin/busybox",
+    "/sbin/init",
+    "/usr/sbin/init",
+    "/lib/systemd/systemd",
+    "/usr/lib/systemd/systemd",
+    "/lib64/ld-linux-x86-64.so.2",
+    "/usr/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/usr/lib/ld-linux-aarch64.so.1",
+    "/lib/ld-musl-x86_64.so.1",
+    "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+    "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+    "/lib/x86_64-linux-gnu/libc.so.6",
+    "/usr/lib/x86_64-linux-gnu/libc.so.6",
+    "/lib/aarch64-linux-gnu/libc.so.6",
+    "/usr/lib/aarch64-linux-gnu/libc.so.6",
+    "/lib64/libc.so.6",
+    "/usr/lib64/libc.so.6",
+    "/usr/bin/sentinel",
+];
+
+/// Directories of Sentinel's own files.
+const OWN: &[&str] = &["/etc/sentinel/", "/var/lib/sentinel/", "/run/sentinel/"];
+
+/// Something that a host cannot do without and that the pattern covers, wherever the policy will run.
+#[must_use]
+pub fn vital(pattern: &PathPattern) -> Option<String> {
+    let own = OWN.iter().find(|directory| {
+        pattern.path.starts_with(**directory) || (pattern.prefix && directory.starts_with(&pattern.path))
+    });
+    let here = VITAL.iter().map(|(path, _)| path.as_str());
+    let known = NEEDED.iter().copied().chain(here).find(|path| pattern.matches(path));
+    known.map(str::to_owned).or_else(|| own.map(|_| format!("{} (Sentinel's own)", pattern.path)))
+}
+
 /// Refuses a rule on every address.
 ///
 /// # Errors
@@ -111,6 +160,16 @@ mod tests {
             ("2002::/16", true),
         ] {
             assert_eq!(network(&net.parse().unwrap()).is_err(), refused, "{net}");
+        }
+    }
+
+    #[test]
+    fn what_every_host_needs_is_known_without_being_there() {
+        for path in ["/bin/ash", "/usr/lib64/libc.so.6", "/etc/sentinel/sentinel.toml", "/usr/", "/etc/"] {
+            assert!(vital(&pattern(path)).is_some(), "{path}");
+        }
+        for path in ["/etc/shadow", "/usr/bin/curl", "/opt/"] {
+            assert_eq!(vital(&pattern(path)), None, "{path}");
         }
     }
 

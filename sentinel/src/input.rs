@@ -363,3 +363,6 @@ fn transport(event: &Network) -> Option<&'static str> {
 pub fn ip(address: Address) -> IpAddr {
     if address.is_v4() { IpAddr::V4(address.v4().into()) } else { IpAddr::V6(Ipv6Addr::from(address.octets())) }
 }
+
+#[cfg(test)]
+mod tests;

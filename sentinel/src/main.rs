@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 mod alerting;
+mod bundle;
 mod bypass;
 mod canary;
 mod cli;
@@ -36,6 +37,7 @@ mod policy;
 mod problem;
 mod process;
 mod reach;
+mod record;
 mod reload;
 mod report;
 mod sockets;

@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 
 use geoip::{DatabaseInfo, ERROR_DAYS, Freshness, WARN_DAYS};
-use rules::{Exemption, StandingEntry, StandingValue};
+use rules::{Cause, Exemption, OnError, RuleInfo, StandingEntry, StandingValue, Verb};
 
-use crate::{operator::Block, reload::Cause};
+use crate::{operator::Block, reload};
 
 /// Days before the end of an exemption at which it is told.
 const THRESHOLDS: [i64; 3] = [1, 7, 30];
@@ -41,16 +41,18 @@ pub const REPLACED: &str = "policy-replaced";
 pub const POLICY_REFUSED: &str = "policy-refused";
 /// Id of notices about tests of the policies in force that do not pass.
 pub const TESTS: &str = "policy-tests";
+/// Id of notices about rules that give no decision.
+pub const RULE_ERROR: &str = "rule-error";
 /// Id of notices about blocks that an operator ordered.
 pub const BLOCK: &str = "operator-block";
 
 impl Notice {
     /// New policies.
     #[must_use]
-    pub fn replaced(before: &str, after: &str, generation: u32, cause: Cause) -> Self {
+    pub fn replaced(before: &str, after: &str, generation: u32, cause: reload::Cause) -> Self {
         let cause = match cause {
-            Cause::Asked => "on request",
-            Cause::Changed | Cause::Start => "because files have changed",
+            reload::Cause::Asked => "on request",
+            reload::Cause::Changed | reload::Cause::Start => "because files have changed",
         };
         let message = format!("New policies are in force, {cause}: {after} after {before}, generation {generation}");
         Self { id: REPLACED, severity: alerts::Severity::Info, message, exemption: None }
@@ -67,6 +69,21 @@ impl Notice {
     pub fn failing_tests(why: String) -> Self {
         let message = format!("The policies in force do not pass their tests: {why}");
         Self { id: TESTS, severity: alerts::Severity::High, message, exemption: None }
+    }
+
+    /// A rule that gives no decision.
+    #[must_use]
+    pub fn rule_failed(rule: &RuleInfo, cause: &Cause, times: u64) -> Self {
+        let RuleInfo { id, file, line, on_error, .. } = rule;
+        let meaning = match on_error {
+            OnError::Deny if rule.verb == Verb::Deny => "it is taken as a denial (on_error: deny)",
+            OnError::Allow | OnError::Alert | OnError::Deny => "such events pass it",
+        };
+        let message = format!(
+            "Rule {id} ({file}:{line}) could not judge {times} events, {meaning}; the last time: {cause}. `sentinel \
+             check` shows what rules cost."
+        );
+        Self { id: RULE_ERROR, severity: alerts::Severity::Medium, message, exemption: None }
     }
 
     /// A block that an operator ordered.

@@ -7,12 +7,12 @@ use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use alerts::{GeoVote, Severity};
 use geoip::{Coverage, Opinion};
-use rules::{Decision, Evaluator, Kind, Limits, Outcome};
+use rules::{Decision, Evaluator, Kind, Limits, OnError, Outcome};
 use sentinel_common::{
     FileId,
     address::{Class, class},
@@ -29,11 +29,23 @@ use crate::{
     names::Names,
     notices::Notice,
     process::{Image, Process, Processes, split_args},
+    record::Recorder,
     world::{Numbers, World},
 };
 
 /// Threads whose exec is waited for; more are forgotten (their scripts then show the name as given).
 const PENDING: usize = 4096;
+
+/// A rule that keeps failing is told again after so long.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
+/// What was told of a rule that fails.
+#[derive(Debug, Default)]
+struct ToldError {
+    last: Option<Instant>,
+    /// Since then.
+    failures: u64,
+}
 
 /// Id of alerts about jurisdictions that the kernel does not hold.
 const JURISDICTION: &str = "jurisdiction-canary";
@@ -71,7 +83,11 @@ pub struct Pipeline {
     pub counts: Counts,
     /// Names that standing rules are about may stand for other files now.
     pub relabel: bool,
+    /// Where events are recorded.
+    pub recorder: Option<Recorder>,
     evaluator: Evaluator,
+    /// By index of the rule.
+    told_errors: HashMap<u32, ToldError>,
     pending: HashMap<u32, Vec<Exec>>,
     host: Host,
     enforcing: bool,
@@ -98,7 +114,9 @@ impl Pipeline {
             names: Names::default(),
             counts: Counts::default(),
             relabel: false,
+            recorder: None,
             evaluator,
+            told_errors: HashMap::new(),
             pending: HashMap::new(),
             host: Host::read(),
             enforcing,
@@ -109,6 +127,7 @@ impl Pipeline {
     pub fn set_world(&mut self, world: World) {
         self.evaluator = Evaluator::new(world.policies.clone(), Limits::default());
         self.world = world;
+        self.told_errors.clear();
     }
 
     /// Handles one record.
@@ -295,6 +314,9 @@ impl Pipeline {
 
     /// Rules, block entries, alert.
     fn decide(&mut self, common: &Common, verdict: Verdict, input: Input, blocked: &Blocked, geo: Option<GeoFact>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(&input.value, common, verdict, blocked, self.numbers.rule(verdict.rule).as_deref());
+        }
         let outcome = self.evaluator.evaluate(input.kind, &input.value);
         self.report_errors(&outcome);
         let mut finding = Finding::new(common, verdict, input, self.enforcing);
@@ -362,11 +384,21 @@ impl Pipeline {
         }
     }
 
+    /// Counts rules that failed on an event, and tells those that are to be told, each once in a while.
     fn report_errors(&mut self, outcome: &Outcome) {
         for error in &outcome.errors {
             self.counts.rule_errors += 1;
-            let id = self.world.policies.rules().get(error.rule as usize).map_or("?", |rule| rule.id.as_str());
-            tracing::warn!("rule {id} gave no decision on an event: {}", error.cause);
+            let Some(rule) = self.world.policies.rules().get(error.rule as usize) else { continue };
+            if rule.on_error == OnError::Allow {
+                continue;
+            }
+            let told = self.told_errors.entry(error.rule).or_default();
+            told.failures += 1;
+            if told.last.is_none_or(|last| last.elapsed() >= TELL_AGAIN) {
+                let notice = Notice::rule_failed(rule, &error.cause, std::mem::take(&mut told.failures));
+                told.last = Some(Instant::now());
+                self.notice(&notice);
+            }
         }
     }
 }

@@ -71,6 +71,7 @@ pub fn options(config: &Config) -> Result<LoadOptions> {
     Ok(LoadOptions {
         paths: config.policy.clone(),
         data: config.data.clone(),
+        verification: config.verification.clone(),
         shipped: config.policy.is_empty(),
         defaults: embargo::defaults()?,
     })
@@ -84,8 +85,20 @@ pub fn options(config: &Config) -> Result<LoadOptions> {
 pub fn read(config: &Config) -> Result<Read> {
     let options = options(config)?;
     let policies = Policies::load(&options).map_err(|errors| anyhow!("the policies are not usable:\n{errors}"))?;
-    let programmes = Arc::new(Programmes::of(policies.data()));
-    Ok(Read { policies: Arc::new(policies), programmes })
+    for bundle in policies.bundles() {
+        let key = bundle.verified_by.as_deref().map_or("unsigned".to_owned(), |key| format!("verified with key {key}"));
+        tracing::info!("bundle {} revision \"{}\": {key}", bundle.path, bundle.revision.escape_debug());
+    }
+    Ok(Read::of(policies))
+}
+
+impl Read {
+    /// Policies that are loaded.
+    #[must_use]
+    pub fn of(policies: Policies) -> Self {
+        let programmes = Arc::new(Programmes::of(policies.data()));
+        Self { policies: Arc::new(policies), programmes }
+    }
 }
 
 impl Loaded {
@@ -121,10 +134,7 @@ pub fn prepare(
     let setting = Setting { mode: config.mode, unknown: config.unknown, votes, programmes, cgroups, generation };
     let modes = own_modes(policies, &config.modes)?;
     let rulings = rulings(policies, &loaded.operator, &modes);
-    let mut compiled = standing::compile(&rulings, &setting, numbers).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        anyhow!("standing rules cannot be put in force:\n{}", lines.join("\n"))
-    })?;
+    let mut compiled = standing::compile(&rulings, &setting, numbers).map_err(standing::Refused)?;
     let standing: Vec<StandingEntry> = rulings.into_iter().map(|ruling| ruling.entry).collect();
     bypass::compile(&standing, config, generation, numbers, &mut compiled);
     let known = previous.and_then(|world| world.table.clone());

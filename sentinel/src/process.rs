@@ -77,6 +77,15 @@ pub struct Process {
     ended: Option<Instant>,
 }
 
+#[cfg(test)]
+impl Process {
+    /// A process with an image, one before it, arguments and ancestors.
+    pub fn known(image: Image, previous: Image, args: Arc<[String]>, ancestors: Arc<[Ancestor]>) -> Self {
+        let (key, previous) = (Key::new(7, 0), Some(previous));
+        Self { key, start: 0, image, previous, args, args_truncated: true, ancestors, ended: None }
+    }
+}
+
 /// All processes.
 #[derive(Debug)]
 pub struct Processes {

@@ -122,7 +122,8 @@ impl Drop for Reload {
 #[must_use]
 pub fn paths(flags: &Flags, config: &Config) -> Vec<PathBuf> {
     let settings = flags.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-    config.policy.iter().chain(&config.data).cloned().chain([settings]).collect()
+    let keys = config.verification.keys.values().map(|key| &key.file);
+    config.policy.iter().chain(&config.data).chain(keys).cloned().chain([settings]).collect()
 }
 
 /// Tells of changes; opening and reading are none.
@@ -272,6 +273,7 @@ fn run_tests(config: &Config) -> Result<()> {
         paths: config.policy.clone(),
         data: config.data.clone(),
         defaults: crate::embargo::defaults()?,
+        verification: config.verification.clone(),
         ..TestOptions::default()
     };
     let report = testing::run(&options)

@@ -20,6 +20,7 @@ use crate::{
     notices,
     policy::mode_word,
     reach,
+    record::{Recorder, Recording},
     standing::has_geo,
     status::{
         DatabaseStatus, Enforcement, ExemptionStatus, Facts, GeoStatus, HookStatus, RuleStatus, Status, conclude,
@@ -97,6 +98,7 @@ impl Daemon {
             devices: self.kernel.devices(),
             alerts: self.pipeline.alerting.sent,
             rule_errors: self.pipeline.counts.rule_errors,
+            recording: self.pipeline.recorder.as_ref().map(Recorder::status),
             refused_reload: self.refused_reload.clone(),
             failing_tests: self.failing_tests.clone(),
             operator_blocks: world.operator.iter().count(),
@@ -162,7 +164,8 @@ impl Daemon {
             devices_unwatched: hooks
                 .iter()
                 .find(|hook| hook.name == FORWARD && !hook.proven)
-                .map(|hook| why(hook).to_owned()),
+                .map(|hook| why(hook).to_owned())
+                .or_else(|| self.kernel.devices_refused()),
             socket_destroy: self.sockets.unavailable.clone(),
             old_geo: self.old_geo(),
             jurisdictions: self.jurisdictions.reasons(),
@@ -434,6 +437,7 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
             }
         )?;
     }
+    s.recording.iter().try_for_each(|recording| write_recording(out, recording))?;
     if s.operator_blocks > 0 {
         writeln!(out, "ordered      {} blocks by operators, see sentinel block list", s.operator_blocks)?;
     }
@@ -446,10 +450,19 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
     Ok(())
 }
 
+fn write_recording(out: &mut String, recording: &Recording) -> std::fmt::Result {
+    let Recording { path, bytes, events, lost, stopped, .. } = recording;
+    let lost = lost.queue_full + lost.size_limit + lost.write_error;
+    writeln!(out, "recording    {}: {events} events, {bytes} bytes, {lost} events lost", path.display())?;
+    stopped.iter().try_for_each(|why| writeln!(out, "             stopped: {why}"))
+}
+
 /// What is said at the end.
 #[must_use]
-pub fn summary(status: &Status, sinks: &[alerts::SinkStatus]) -> String {
-    let mut out = String::from("\nSentinel has stopped; nothing of it is left in the kernel.\n");
+pub fn summary(status: &Status, sinks: &[alerts::SinkStatus], left: &[String]) -> String {
+    let mut out = String::from("\nSentinel has stopped; ");
+    out += &if left.is_empty() { "nothing of it is left in the kernel".to_owned() } else { left.join("; ") };
+    out += ".\n";
     let _ = write_counters(&mut out, status);
     for sink in sinks {
         let lost = sink.lost.queue_full + sink.lost.sink_error;

@@ -28,7 +28,7 @@ mod look;
 pub mod namespaces;
 pub mod owners;
 pub mod verdict;
-mod wire;
+pub mod wire;
 
 use look::Look;
 pub use look::Scope;

@@ -42,6 +42,20 @@ pub struct StandingError {
     what: String,
 }
 
+impl StandingError {
+    /// The finding, for whoever shows places; `text` gives the content of a file.
+    #[must_use]
+    pub fn diagnostic(&self, text: &dyn Fn(&str) -> String) -> rules::Diagnostic {
+        let message = if self.id.is_empty() { self.what.clone() } else { format!("rule {}: {}", self.id, self.what) };
+        rules::Diagnostic::at(&self.file, &text(&self.file), self.line, 1, message).code("standing-refused")
+    }
+}
+
+/// Every standing rule that cannot be put in force.
+#[derive(Debug, Error)]
+#[error("standing rules cannot be put in force:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Refused(pub Vec<StandingError>);
+
 /// Verdict entries of a policy set.
 #[derive(Debug, Default)]
 pub struct Compiled {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{jurisdiction, sockets::Tally};
+use crate::{jurisdiction, record::Recording, sockets::Tally};
 
 /// How much is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,6 +200,9 @@ pub struct Status {
     /// Blocks ordered by an operator.
     #[serde(default)]
     pub operator_blocks: usize,
+    /// The recording of events, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Recording>,
     /// The last reload that was refused, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_reload: Option<String>,

@@ -61,6 +61,12 @@ enum Verb {
         #[arg(long, default_value = vm::DEFAULT_KERNEL)]
         kernel: String,
     },
+    /// Write docs/rules.md and docs/input.md anew from the shipped policies and the table of fields.
+    Docs {
+        /// Only tell whether they are current.
+        #[arg(long)]
+        check: bool,
+    },
     /// Write the embedded country data anew from its source.
     Geodata {
         /// `--check` only tells whether the file is what would be written.
@@ -99,9 +105,17 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
             return vm::run(&project, &vm::Options::of(&kernel, &["sentinel-tests", "demo"]));
         }
         Verb::Bench { kernel } => return bench(&project, &kernel),
+        Verb::Docs { check } => docs(&project, check)?,
         Verb::Geodata { args } => geodata(&project, &args)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the generator, which is an example of the crate that it documents.
+fn docs(project: &Project, check: bool) -> Result<()> {
+    let mut cargo = project.cargo();
+    cargo.args(["run", "--quiet", "--package", "rules", "--example", "docs", "--"]);
+    run(cargo.args(check.then_some("--check")))
 }
 
 #[cfg(feature = "geodata")]

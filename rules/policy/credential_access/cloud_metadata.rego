@@ -22,6 +22,7 @@ relays := {"nginx", "apache2", "httpd", "haproxy", "envoy", "traefik", "caddy", 
 # description: A forged request makes a relay fetch credentials. The entry keeps this server from this address.
 # custom:
 #   id: cloud-metadata-relay
+#   accept: [entry-wider-than-rule]
 #   severity: critical
 #   mitre: [T1552.005, T1190]
 #   maturity: stable
@@ -37,6 +38,7 @@ deny contains msg if {
 # description: A program in a world-writable directory or without a file asks. The entry keeps this program from this address.
 # custom:
 #   id: cloud-metadata-dropped-program
+#   accept: [entry-wider-than-rule]
 #   severity: critical
 #   mitre: [T1552.005]
 #   maturity: stable

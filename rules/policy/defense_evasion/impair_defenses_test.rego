@@ -48,6 +48,10 @@ test_firewall_flushed if {
 	count(alert) == 1 with input as fx.exec("/usr/bin/bash", "/usr/sbin/nft", ["nft", "flush", "ruleset"])
 }
 
+test_firewall_switched_off if {
+	count(alert) == 1 with input as fx.exec("/usr/bin/bash", "/usr/sbin/ufw", ["ufw", "disable"])
+}
+
 test_one_chain_flushed if {
 	count(alert) == 0 with input as fx.exec("/usr/bin/dockerd", "/usr/sbin/xtables-nft-multi", ["iptables", "-t", "nat", "-F", "DOCKER"])
 }

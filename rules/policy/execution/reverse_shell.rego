@@ -14,6 +14,7 @@ import data.sentinel.lib.programs.shells
 # description: Shells start programs that connect, they do not connect. The entry holds for this shell and this address.
 # custom:
 #   id: reverse-shell-connect
+#   accept: [entry-wider-than-rule]
 #   severity: critical
 #   mitre: [T1059.004, T1071]
 #   maturity: stable
@@ -30,6 +31,7 @@ deny contains msg if {
 # description: The file and the caller are kernel facts, whatever the arguments say. The entry keeps netcat from this shell and touches nobody else.
 # custom:
 #   id: reverse-shell-netcat
+#   accept: [entry-wider-than-rule]
 #   severity: critical
 #   mitre: [T1059.004, T1095]
 #   maturity: stable

@@ -19,6 +19,7 @@ app_runtimes := ["java", "node", "python", "ruby", "php", "perl", "postgres", "g
 # description: nginx, envoy or traefik executes a shell. The entry keeps that server from that shell; scripts of others go on.
 # custom:
 #   id: proxy-starts-shell
+#   accept: [entry-wider-than-rule]
 #   severity: critical
 #   mitre: [T1190, T1059.004]
 #   maturity: stable

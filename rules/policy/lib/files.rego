@@ -31,3 +31,10 @@ unlinked(path) if {
 	endswith(path, " (deleted)")
 	not memfd(path)
 }
+
+# Where a program lies that nobody installed.
+dropped(path) if world_writable(path)
+
+dropped(path) if memfd(path)
+
+dropped(path) if unlinked(path)

@@ -40,7 +40,7 @@ udp(base_event) := object.union(base_event, {"network": {"transport": "udp"}})
 
 domain(base_event, name) := object.union(base_event, {"destination": {"domain": name}})
 
-in_container(base_event) := object.union(base_event, {"container": {"id": "3f4e9c1b7a52", "name": "shop", "image": {"name": "shop:1.4"}}})
+in_container(base_event) := object.union(base_event, {"container": {"id": "3f4e9c1b7a52"}})
 
 started_by(base_event, executable, list) := object.union(base_event, {"process": {"parent": object.union(person(4200, executable), {"args": list})}})
 
@@ -65,7 +65,7 @@ process(executable, list, caller) := object.union(person(4242, executable), {
 
 person(pid, executable) := {"pid": pid, "executable": executable, "name": programs.base(executable)}
 
-file(path) := {
+file(path) := object.union(extension(programs.base(path)), {
 	"path": path,
 	"name": programs.base(path),
 	"directory": trim_suffix(path, concat("", ["/", programs.base(path)])),
@@ -73,7 +73,13 @@ file(path) := {
 	"device": "254:1",
 	"write": false,
 	"create": false,
-}
+})
+
+extension(name) := {"extension": parts[count(parts) - 1]} if {
+	parts := split(name, ".")
+	count(parts) > 1
+	parts[0] != ""
+} else := {}
 
 family(ip) := "ipv6" if contains(ip, ":")
 

@@ -30,6 +30,11 @@ package_manager_scripts := {"/usr/bin/dnf", "/usr/bin/dnf-3", "/usr/bin/yum", "/
 
 container_runtimes := {"runc", "crun", "containerd", "containerd-shim-runc-v2", "dockerd", "podman", "conmon", "crio", "lxc-start", "lxc-attach"}
 
+# People change files with these, and only people do.
+editors := {"vi", "vim", "vim.basic", "vim.tiny", "vim.nox", "vim.gtk3", "nvim", "nano", "emacs", "emacs-nox", "joe", "mcedit", "micro", "hx", "ed"}
+
+interpreters := ["python", "perl", "ruby", "php", "lua", "node"]
+
 system_directories := ["/usr/", "/bin/", "/sbin/", "/lib", "/nix/store/", "/snap/"]
 
 # base("/usr/bin/bash (deleted)") is "bash": the kernel marks a program whose file was replaced, as an upgrade does.
@@ -49,6 +54,11 @@ name(process) := own if {
 } else := base(process.executable)
 
 is_shell(process) if name(process) in shells
+
+is_interpreter(path) if {
+	some prefix in interpreters
+	startswith(base(path), prefix)
+}
 
 # PHP behind a web server; packages carry the version in the file name (php-fpm8.2). Scripts on the command line are not meant.
 is_php(path) if startswith(base(path), "php-fpm")
@@ -87,6 +97,14 @@ runs_package_script(process) if {
 	startswith(base(process.executable), "p")
 	installed(process.executable)
 	process.args[1] in package_manager_scripts
+}
+
+# A server started this, directly or through a shell.
+by_network_service if is_network_service(input.process.previous.executable)
+
+by_network_service if {
+	some ancestor in input.process.ancestors
+	is_network_service(ancestor.executable)
 }
 
 by_container_runtime if expected(input.process, container_runtimes)

@@ -44,7 +44,7 @@ alert contains msg if {
 	msg := sprintf("%s opens %s for writing", [input.process.executable, input.file.path])
 }
 
-attaches(name) if {
+attaches(_) if {
 	some argument in input.process.args
 	attach_option(argument)
 }

@@ -66,6 +66,8 @@ pub(crate) struct Unknown {
     pub(crate) path: Path,
     /// Whether a variable can get its value here.
     pub(crate) gives: bool,
+    /// The bodies around it, outermost first.
+    pub(crate) bodies: Vec<u32>,
     pub(crate) line: u32,
     pub(crate) column: u32,
 }
@@ -131,10 +133,16 @@ impl Graph {
             Item::Ref(path, ..) if path.root == Root::Input => {
                 look.input.insert(path.parts.into_iter().map(display_part).collect());
             }
-            Item::Ref(path, span, gives) => {
+            Item::Ref(path, span, gives, bodies) => {
                 let targets = self.targets(&path);
                 if targets.is_empty() {
-                    look.unknown.push(Unknown { path, gives, line: span.line, column: span.col });
+                    look.unknown.push(Unknown {
+                        path,
+                        gives,
+                        bodies: bodies.to_vec(),
+                        line: span.line,
+                        column: span.col,
+                    });
                 }
                 look.edges.extend(targets);
             }

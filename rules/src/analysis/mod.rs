@@ -4,16 +4,22 @@
 //! the fields it reads. Works on regorus's syntax tree, before compilation. What the kernel could decide alone
 //! will be found here as well.
 
+pub(crate) mod conditions;
 pub(crate) mod corpus;
+mod entry;
 pub(crate) mod graph;
 pub(crate) mod kinds;
 pub(crate) mod names;
+pub(crate) mod needs;
+pub(crate) mod reads;
+pub(crate) mod tidy;
 pub(crate) mod walk;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use corpus::Corpus;
+pub use entry::beyond_entry;
 use graph::Definition;
 
 /// Paths below `input`, dotted. An index that is not known until evaluation is `*`, as in

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regorus::unstable::{Expr, Import, Module};
+use regorus::unstable::{Expr, Import, Module, Span};
 
 /// One step of a reference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -174,6 +174,20 @@ fn unchain(expr: &Expr) -> (&Expr, Vec<Part>) {
     }
     steps.reverse();
     (current, steps)
+}
+
+/// Where an expression begins. The engine's own span of a reference or operator begins at its dot, bracket or sign.
+pub(crate) fn start(expr: &Expr) -> &Span {
+    match expr {
+        Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => start(refr),
+        Expr::BoolExpr { lhs, .. }
+        | Expr::BinExpr { lhs, .. }
+        | Expr::ArithExpr { lhs, .. }
+        | Expr::AssignExpr { lhs, .. } => start(lhs),
+        Expr::Call { fcn, .. } => start(fcn),
+        Expr::Membership { key, value, .. } => start(key.as_ref().unwrap_or(value)),
+        other => other.span(),
+    }
 }
 
 /// The value of a string literal.

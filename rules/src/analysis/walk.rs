@@ -5,13 +5,13 @@
 
 use regorus::unstable::{AssignOp, BUILTINS, Expr, Literal, LiteralStmt, Query, Ref, Rule, RuleAssign, RuleHead, Span};
 
-use crate::analysis::names::{Locals, Names, Path, Resolved};
+use crate::analysis::names::{Locals, Names, Path, Resolved, start};
 
 /// Something a rule refers to.
 #[derive(Debug)]
 pub(crate) enum Item<'a> {
-    /// A document or rule; or a variable, and whether this use can give it its value.
-    Ref(Path, &'a Span, bool),
+    /// A document or rule; or a variable, whether this use can give it its value, and in which nested bodies it stands.
+    Ref(Path, &'a Span, bool, &'a [u32]),
     /// A call of a function.
     Call(Call<'a>),
 }
@@ -69,7 +69,17 @@ pub(crate) struct Nesting {
 /// Reports every reference of `rule` to `sink`; returns how deep it nests.
 pub(crate) fn walk_rule(rule: &Rule, names: &Names, sink: &mut dyn FnMut(Item<'_>)) -> Nesting {
     let (now, deepest) = (Nesting::default(), Nesting::default());
-    let mut walk = Walk { names, locals: Locals::default(), sink, now, deepest, replaced: false };
+    let mut walk = Walk {
+        names,
+        locals: Locals::default(),
+        sink,
+        now,
+        deepest,
+        replaced: false,
+        negated: false,
+        bodies: Vec::new(),
+        next: 0,
+    };
     walk.rule(rule);
     walk.deepest
 }
@@ -81,6 +91,11 @@ struct Walk<'n, 's> {
     now: Nesting,
     deepest: Nesting,
     replaced: bool,
+    /// Whether this is under `not`, where nothing gets a value.
+    negated: bool,
+    /// Numbers of the bodies around this place, outermost first.
+    bodies: Vec<u32>,
+    next: u32,
 }
 
 impl Walk<'_, '_> {
@@ -122,8 +137,13 @@ impl Walk<'_, '_> {
         self.locals.push();
         self.now.queries += 1;
         self.deepest.queries = self.deepest.queries.max(self.now.queries);
+        self.bodies.push(self.next);
+        self.next += 1;
+        let outside = std::mem::take(&mut self.negated);
         query.stmts.iter().for_each(|statement| self.statement(statement));
         after(self);
+        self.negated = outside;
+        self.bodies.pop();
         self.now.queries -= 1;
         self.locals.pop();
     }
@@ -147,7 +167,12 @@ impl Walk<'_, '_> {
                     self.expr(pattern);
                 }
             }
-            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => self.expr(expr),
+            Literal::Expr { expr, .. } => self.expr(expr),
+            Literal::NotExpr { expr, .. } => {
+                let outside = std::mem::replace(&mut self.negated, true);
+                self.expr(expr);
+                self.negated = outside;
+            }
             Literal::Every { key, value, domain, query, .. } => {
                 self.expr(domain);
                 self.locals.push();
@@ -245,7 +270,7 @@ impl Walk<'_, '_> {
 
     fn reference(&mut self, expr: &Expr, gives: bool) {
         if let Resolved::Path(path) = self.names.resolve(expr, &self.locals) {
-            (self.sink)(Item::Ref(path, expr.span(), gives));
+            (self.sink)(Item::Ref(path, start(expr), gives && !self.negated, &self.bodies));
         }
         self.brackets(expr);
     }

@@ -11,12 +11,19 @@
 //! by the other two and by the load, which refuses built-in functions whose result has no bound. (regorus can
 //! count allocations, but only by replacing the allocator of the whole process with one written in C.)
 
+mod cache;
+mod cost;
+mod counters;
 mod engines;
+mod keys;
+mod measure;
 mod outcome;
+mod prefilter;
+mod shortcuts;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use regorus::rvm::RegoVM;
 use regorus::value::Set;
@@ -26,8 +33,11 @@ use crate::decision::{Cause, Outcome};
 use crate::kind::Kind;
 use crate::load;
 use crate::policies::{Policies, RuleInfo};
+pub use cost::Cost;
+pub use counters::Counters;
 use engines::{PANICKED, deep_copy, execute, interpret, interpreter, machine};
 use outcome::{keep, outcome};
+use shortcuts::Shortcuts;
 
 /// Bounds on every evaluation of every definition. The module says what each covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +73,8 @@ pub struct Evaluator {
     engines: Vec<Option<Engine>>,
     /// For each kind, what to run.
     plans: Vec<Plan>,
+    /// Without them, every rule of a kind is run on every event.
+    shortcuts: Option<Shortcuts>,
     data: Value,
 }
 
@@ -87,6 +99,12 @@ type Fired = (usize, Result<Arc<Set>, Cause>);
 impl Evaluator {
     /// Copies the code of `policies` for this thread.
     pub fn new(policies: Arc<Policies>, limits: Limits) -> Evaluator {
+        let shortcuts = Shortcuts::new(&policies);
+        Evaluator { shortcuts: Some(shortcuts), ..Evaluator::build(policies, limits, true) }
+    }
+
+    /// An evaluator that runs every rule of a kind on every event: to compare.
+    pub fn plain(policies: Arc<Policies>, limits: Limits) -> Evaluator {
         Evaluator::build(policies, limits, true)
     }
 
@@ -107,7 +125,7 @@ impl Evaluator {
         let plans = Kind::ALL.into_iter().map(|kind| plan(policies.rules(), code, kind)).collect();
         let singles = policies.rules().iter().map(|_| None).collect();
         let engines = policies.code.engines.iter().map(|_| None).collect();
-        Evaluator { limits, machines, groups, singles, engines, plans, data, policies }
+        Evaluator { limits, machines, groups, singles, engines, plans, shortcuts: None, data, policies }
     }
 
     /// The policies it runs.
@@ -115,37 +133,57 @@ impl Evaluator {
         &self.policies
     }
 
-    /// Runs every rule that can match `kind` on `input`.
+    /// What was run, and what was not.
+    pub fn counters(&self) -> Counters {
+        self.shortcuts.as_ref().map(|shortcuts| shortcuts.counters).unwrap_or_default()
+    }
+
+    /// Decides on an event: what every rule that can match `kind` says of `input`.
     pub fn evaluate(&mut self, kind: Kind, input: &Value) -> Outcome {
-        let plan = std::mem::take(&mut self.plans[kind as usize]);
         let mut fired: Vec<Fired> = Vec::new();
-        for group in &plan.groups {
-            if !self.run_group(*group, input, &mut fired) {
-                let rules = self.groups[*group].rules.clone();
-                rules.into_iter().for_each(|rule| self.run_single(rule, input, &mut fired));
+        match self.shortcuts.take() {
+            Some(mut shortcuts) => {
+                self.run_candidates(&mut shortcuts, kind, input, &mut fired);
+                self.shortcuts = Some(shortcuts);
             }
+            None => self.run_all(kind, input, &mut fired),
         }
-        for rule in &plan.singles {
-            self.run_single(*rule, input, &mut fired);
+        if fired.is_empty() {
+            return Outcome::default();
         }
-        self.plans[kind as usize] = plan;
         fired.sort_by_key(|(rule, _)| *rule);
         outcome(self.policies.rules(), kind, fired)
     }
 
-    /// Runs every rule that can match `kind` by itself, and says how long each took: to find what is slow.
-    pub fn time_each(&mut self, kind: Kind, input: &Value) -> Vec<(u32, Duration)> {
-        let policies = Arc::clone(&self.policies);
-        let matching = policies.rules().iter().filter(|rule| rule.kinds.contains(kind));
-        let mut fired = Vec::new();
-        let times = matching.map(|rule| {
-            // Once to make the machine and warm its caches, once to measure.
-            self.run_single(rule.index as usize, input, &mut fired);
-            let start = Instant::now();
-            self.run_single(rule.index as usize, input, &mut fired);
-            (rule.index, start.elapsed())
-        });
-        times.collect()
+    /// Runs the rules that can fire and whose result is not known.
+    fn run_candidates(&mut self, shortcuts: &mut Shortcuts, kind: Kind, input: &Value, fired: &mut Vec<Fired>) {
+        for batch in shortcuts.batches(kind, input) {
+            if shortcuts.recall(kind, input, &batch, fired) {
+                continue;
+            }
+            let before = fired.len();
+            batch.rules.iter().for_each(|rule| self.run_single(*rule, input, fired));
+            shortcuts.keep(&batch, &fired[before..]);
+        }
+    }
+
+    fn run_all(&mut self, kind: Kind, input: &Value, fired: &mut Vec<Fired>) {
+        let plan = std::mem::take(&mut self.plans[kind as usize]);
+        for group in &plan.groups {
+            if !self.run_group(*group, input, fired) {
+                let rules = self.groups[*group].rules.clone();
+                rules.into_iter().for_each(|rule| self.run_single(rule, input, fired));
+            }
+        }
+        for rule in &plan.singles {
+            self.run_single(*rule, input, fired);
+        }
+        self.plans[kind as usize] = plan;
+    }
+
+    /// Forgets what earlier events gave.
+    pub fn forget(&mut self) {
+        self.shortcuts.iter_mut().for_each(Shortcuts::forget);
     }
 
     /// Runs many rules at once. False when that failed and each has to be run by itself, to see which it was.
@@ -208,7 +246,7 @@ mod tests {
 
     #[test]
     fn shipped_rules_run_in_groups() {
-        let mut evaluator = Evaluator::new(Policies::shipped().unwrap().shared(), Limits::default());
+        let mut evaluator = Evaluator::plain(Policies::shipped().unwrap().shared(), Limits::default());
         for kind in Kind::ALL {
             let input = Value::from_json_str(&format!(r#"{{"event":{{"action":"{kind}"}}}}"#)).unwrap();
             assert_eq!(evaluator.evaluate(kind, &input).errors, []);

@@ -8,12 +8,12 @@ use regorus::Value;
 use regorus::value::Set;
 
 use super::{Fired, Limits};
-use crate::decision::{Cause, EvalError, Outcome};
+use crate::decision::{Cause, Decision, EvalError, Outcome};
 use crate::fields::{Problem, type_name};
 use crate::kind::Kind;
 use crate::member;
 use crate::policies::RuleInfo;
-use crate::vocabulary::Verb;
+use crate::vocabulary::{OnError, Verb};
 
 /// Keeps what a rule gave, unless that is nothing.
 pub(super) fn keep(rule: usize, result: Result<Value, Cause>, limits: &Limits, fired: &mut Vec<Fired>) {
@@ -57,12 +57,23 @@ pub(super) fn outcome(rules: &[RuleInfo], kind: Kind, fired: Vec<Fired>) -> Outc
     let silent: Vec<&str> = outcome.allowed_by.iter().map(|rule| rules[*rule as usize].package.as_str()).collect();
     for (index, members) in decides {
         let rule = &rules[index];
-        let decisions = members_of(rule, members, &mut outcome, |member| member::read(rule, kind, member));
+        let before = outcome.errors.len();
+        let mut decisions = members_of(rule, members, &mut outcome, |member| member::read(rule, kind, member));
+        if rule.on_error == OnError::Deny && rule.verb == Verb::Deny {
+            decisions.extend(outcome.errors[before..].iter().filter_map(|error| failed(rule, kind, error)));
+        }
         if !silent.contains(&rule.package.as_str()) {
             outcome.decisions.extend(decisions);
         }
     }
     outcome
+}
+
+/// The decision that a rule is taken to have made, although it failed.
+fn failed(rule: &RuleInfo, kind: Kind, error: &EvalError) -> Option<Decision> {
+    let message = format!("The rule could not judge this event, and its on_error is deny: {}", error.cause);
+    // It has the rule's own scope, which fits every kind that the rule can match.
+    member::read(rule, kind, &Value::from(message)).ok()
 }
 
 /// Reads every member; those that cannot be read are errors.

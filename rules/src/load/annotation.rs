@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Findings};
 use crate::fields::{Fields, Problem, items, nearest, text, type_name, word};
 use crate::member;
 use crate::techniques::parse_technique;
-use crate::vocabulary::{Maturity, Mode, Severity, Technique};
+use crate::vocabulary::{Maturity, Mode, OnError, Severity, Technique};
 
 /// Keys of a block that OPA defines.
 const KEYS: &[&str] = &[
@@ -28,7 +28,9 @@ const KEYS: &[&str] = &[
     "custom",
 ];
 /// Keys below `custom` that mean something to Sentinel. Others are free.
-const CUSTOM_KEYS: &[&str] = &["id", "severity", "mitre", "ttl", "mode", "maturity"];
+const CUSTOM_KEYS: &[&str] = &["id", "severity", "mitre", "ttl", "mode", "maturity", "on_error", "accept"];
+/// Warnings that an author may say are meant.
+const ACCEPTABLE: &[&str] = &["entry-for-everyone", "entry-wider-than-rule"];
 
 /// What one block says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub(super) struct Annotation {
     pub(super) ttl: Option<u64>,
     pub(super) mode: Option<Mode>,
     pub(super) maturity: Option<Maturity>,
+    pub(super) on_error: Option<OnError>,
+    pub(super) accept: Option<Vec<String>>,
 }
 
 impl Annotation {
@@ -58,6 +62,8 @@ impl Annotation {
             ttl: self.ttl.or(outer.ttl),
             mode: self.mode.or(outer.mode),
             maturity: self.maturity.or(outer.maturity),
+            on_error: self.on_error.or(outer.on_error),
+            accept: self.accept.or(outer.accept),
         }
     }
 }
@@ -164,7 +170,7 @@ impl Block {
             } else if let Some(meant) = nearest(key, CUSTOM_KEYS) {
                 let message = format!("custom.{key} means nothing to Sentinel");
                 let finding = Diagnostic::at(&source.file, &source.text, line, 1, message);
-                findings.notice(finding.hint(format!("did you mean \"{meant}\"?")));
+                findings.notice(finding.hint(format!("did you mean \"{meant}\"?")).code("metadata"));
             }
         }
         Ok(())
@@ -185,7 +191,11 @@ impl Block {
         let line = error.split_once("at line ").and_then(|(_, rest)| {
             rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<u32>().ok())
         });
-        let problem = Problem::new(format!("the METADATA block is not valid YAML: {}", parse::message(error)));
+        let message = parse::message(error);
+        // Lines are told by the finding.
+        let message =
+            message.split(" at line ").next().unwrap_or_default().trim_start_matches("Failed to parse YAML: ");
+        let problem = Problem::new(format!("the METADATA block is not valid YAML: {message}"));
         let line = line.map_or(self.line, |line| (self.line + line).min(self.end));
         (line, problem.hint("quote texts that hold `: ` or start with a special character"))
     }
@@ -208,7 +218,9 @@ fn read_custom_key(key: &str, value: &Value, annotation: &mut Annotation) -> Res
         "severity" => annotation.severity = Some(word("severity", text(key, value)?)?),
         "mode" => annotation.mode = Some(word("mode", text(key, value)?)?),
         "maturity" => annotation.maturity = Some(word("maturity", text(key, value)?)?),
+        "on_error" => annotation.on_error = Some(word("on_error", text(key, value)?)?),
         "ttl" => annotation.ttl = Some(member::read_ttl(value)?),
+        "accept" => annotation.accept = Some(read_accept(value)?),
         _ => annotation.techniques = Some(read_techniques(value)?),
     }
     Ok(())
@@ -220,6 +232,20 @@ fn read_techniques(value: &Value) -> Result<Vec<Technique>, Problem> {
         let id = text("mitre", item)?;
         parse_technique(id).ok_or_else(|| {
             Problem::new(format!("\"{id}\" is not a MITRE ATT&CK technique id")).hint("write it as T1059 or T1059.004")
+        })
+    };
+    items.into_iter().map(read).collect()
+}
+
+/// Codes of warnings.
+fn read_accept(value: &Value) -> Result<Vec<String>, Problem> {
+    let items = items(value).unwrap_or_else(|| vec![value]);
+    let read = |item| {
+        let code = text("accept", item)?;
+        let known = ACCEPTABLE.contains(&code).then(|| code.to_owned());
+        known.ok_or_else(|| {
+            Problem::new(format!("\"{code}\" is no warning that can be accepted"))
+                .hint(format!("use one of: {}", ACCEPTABLE.join(", ")))
         })
     };
     items.into_iter().map(read).collect()

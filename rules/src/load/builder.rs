@@ -1,6 +1,6 @@
 //! Describes, compiles and evaluates the definitions of one load.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::{Value, unstable::Rule};
 use sha2::{Digest as _, Sha256};
@@ -8,14 +8,15 @@ use sha2::{Digest as _, Sha256};
 use super::annotation::Annotation;
 use super::compile::{self, Package};
 use super::definitions::{Found, Role};
-use super::{Checked, Entry, literals, standing};
-use crate::analysis::kinds::Kinds;
+use super::{Checked, Entry, literals, machine, standing};
+use crate::analysis::kinds::{Kinds, Named};
 use crate::analysis::{FieldSet, fields_read};
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::kind::{Kind, KindSet};
 use crate::policies::RuleInfo;
-use crate::standing::StandingEntry;
-use crate::vocabulary::{Engine, Severity, Verb};
+use crate::schema;
+use crate::standing::{PathPattern, StandingEntry};
+use crate::vocabulary::{Engine, OnError, Severity, Verb};
 
 /// The name of a destination, which comes from DNS answers.
 const DOMAIN: &str = "destination.domain";
@@ -38,7 +39,7 @@ impl Builder<'_> {
     }
 
     /// An id says which policy spoke; two packages sharing one is a copy that was not finished.
-    pub(super) fn notice_shared_ids(&mut self, packages: &BTreeMap<String, Vec<&Found>>) {
+    pub(super) fn refuse_shared_ids(&mut self, packages: &BTreeMap<String, Vec<&Found>>) {
         let mut owners = BTreeMap::<String, String>::new();
         for (package, found) in packages {
             for found in found {
@@ -46,7 +47,7 @@ impl Builder<'_> {
                 let owner = owners.entry(id.clone()).or_insert_with(|| package.clone()).clone();
                 if owner != *package {
                     let finding = self.at(found, format!("id \"{id}\" is also used by package {owner}"));
-                    self.findings.notice(finding.hint("give each policy an id of its own"));
+                    self.findings.error(finding.hint("give each policy an id of its own").code("conflicting-id"));
                 }
             }
         }
@@ -64,7 +65,8 @@ impl Builder<'_> {
             if let Role::Event(verb) = found.role {
                 let annotation = self.annotation(found);
                 let set = kinds.of_definition(found.at);
-                let rule = self.rule(found, verb, annotation, set);
+                let targets = targets(&kinds.named(), set);
+                let rule = self.rule(found, verb, annotation, set, targets);
                 literals::check(&self.checked.corpus, found, &rule, &mut self.findings);
                 self.rules.push(rule);
                 self.entries.push(None);
@@ -74,7 +76,8 @@ impl Builder<'_> {
             let source = self.checked.corpus.modules.iter().find(|source| source.file == unknown.file);
             let text = source.map_or("", |source| &source.text);
             let message = format!("\"{}\" is no event.action, so this never holds", unknown.word);
-            let finding = Diagnostic::at(&unknown.file, text, unknown.line, unknown.column, message);
+            let finding =
+                Diagnostic::at(&unknown.file, text, unknown.line, unknown.column, message).code("unknown-action");
             let names = Kind::ALL.map(Kind::as_str);
             self.findings.error(finding.hint(match crate::fields::nearest(&unknown.word, &names) {
                 Some(meant) => format!("did you mean \"{meant}\"?"),
@@ -83,13 +86,23 @@ impl Builder<'_> {
         }
     }
 
-    fn rule(&mut self, found: &Found, verb: Verb, annotation: Annotation, kinds: KindSet) -> RuleInfo {
+    fn rule(
+        &mut self,
+        found: &Found,
+        verb: Verb,
+        annotation: Annotation,
+        kinds: KindSet,
+        targets: Vec<PathPattern>,
+    ) -> RuleInfo {
         if kinds.is_empty() {
-            let finding = self.at(found, format!("`{verb}` can never fire: no event has the action it asks for"));
+            let finding = self
+                .at(found, format!("`{verb}` can never fire: no event has the action it asks for"))
+                .code("never-fires");
             self.findings.notice(finding.hint("its conditions on input.event.action exclude each other"));
         }
         let fields = fields_read(&self.checked.corpus, found.at);
         self.advisory_name(found, verb, &fields);
+        self.absent_fields(found, kinds);
         let source = &self.checked.corpus.modules[found.at.0];
         RuleInfo {
             index: u32::try_from(self.rules.len()).unwrap_or(u32::MAX),
@@ -103,12 +116,17 @@ impl Builder<'_> {
             mode: annotation.mode,
             ttl: annotation.ttl,
             maturity: annotation.maturity,
+            on_error: annotation.on_error.unwrap_or(OnError::Alert),
+            accept: annotation.accept.unwrap_or_default(),
             related_resources: annotation.related.unwrap_or_default(),
             file: source.file.clone(),
             line: found.line,
             fingerprint: fingerprint(self.checked.corpus.rule(found.at)),
             kinds,
             fields,
+            conditions: self.checked.read.conditions.get(&found.at).cloned().unwrap_or_default().into_iter().collect(),
+            scope: literals::scope(&self.checked.corpus, found),
+            targets,
             engine: Engine::Rvm,
         }
     }
@@ -120,7 +138,22 @@ impl Builder<'_> {
         }
         let message = format!("`{verb}` reads input.{DOMAIN}, which is advisory: who answers DNS chooses it");
         let hint = "let no condition but those of `alert` depend on it; a block entry holds the address, not the name";
-        self.findings.notice(self.at(found, message).hint(hint));
+        self.findings.notice(self.at(found, message).hint(hint).code("advisory-field"));
+    }
+
+    /// Says so when a condition reads what no event that the rule matches has.
+    fn absent_fields(&mut self, found: &Found, kinds: KindSet) {
+        let source = &self.checked.corpus.modules[found.at.0];
+        for read in self.checked.read.own.iter().filter(|read| read.definition == found.at) {
+            let Some(carried) = schema::node(&read.path).map(|node| node.kinds()) else { continue };
+            if kinds.is_empty() || !carried.intersection(kinds).is_empty() {
+                continue;
+            }
+            let list = |kinds: KindSet| kinds.iter().map(Kind::as_str).collect::<Vec<_>>().join(", ");
+            let message = format!("no event `{}` has `input.{}`, so this never holds", list(kinds), read.path);
+            let finding = Diagnostic::at(&source.file, &source.text, read.line, read.column, message);
+            self.findings.notice(finding.hint(format!("it is in events {}", list(carried))).code("field-not-in-kind"));
+        }
     }
 
     /// Compiles the definitions of one package and evaluates its standing rules.
@@ -142,17 +175,23 @@ impl Builder<'_> {
 
     fn event_rule(&mut self, found: &Found, package: &Package) {
         let path = compile::entry_path(&self.checked.corpus, Some(found));
-        let program = match compile::program(&package.policy, &path) {
+        let compiled = match machine::refused(&self.checked.corpus, found.at) {
+            Some(reason) => Err(reason),
+            None => compile::program(&package.policy, &path),
+        };
+        let program = match compiled {
             Ok(program) => {
                 if let Err(error) = compile::check_data(&program, &self.data) {
-                    let finding = self.at(found, format!("data and rules define the same document: {error}"));
+                    let finding = self
+                        .at(found, format!("data and rules define the same document: {error}"))
+                        .code("data-conflict");
                     self.findings.error(finding.hint("rename one of them"));
                 }
                 Some(program)
             }
             Err(reason) => {
                 let message = format!("`{}` runs in the interpreter, which is slower: {reason}", found.role.name());
-                self.findings.notice(self.at(found, message));
+                self.findings.notice(self.at(found, message).code("interpreted"));
                 if let Some(rule) = found.rule.and_then(|rule| self.rules.get_mut(rule)) {
                     rule.engine = Engine::Interpreter { reason };
                 }
@@ -164,6 +203,14 @@ impl Builder<'_> {
             *slot = Some(entry);
         }
     }
+}
+
+/// The paths that conditions ask of the event's object; on exec the new image is one.
+fn targets(named: &BTreeSet<Named>, kinds: KindSet) -> Vec<PathPattern> {
+    let only_exec = kinds == KindSet::of(Kind::Exec);
+    let of_object = |field: &str| field == "file.path" || (only_exec && field == "process.executable");
+    let asked = named.iter().filter(|named| of_object(&named.field) && named.text.starts_with('/'));
+    asked.map(|named| PathPattern { path: named.text.clone(), prefix: named.prefix }).collect()
 }
 
 /// Hash of a definition's own text, whatever file and line it stands in.

@@ -33,7 +33,7 @@ pub(super) fn check(corpus: &Corpus, findings: &mut Findings) {
                 }
                 if let Err(problem) = check_call(&name, params) {
                     let finding = Diagnostic::at(&source.file, &source.text, span.line, span.col, problem.message);
-                    findings.error(finding.hint(problem.hint));
+                    findings.error(finding.hint(problem.hint).code("function-argument"));
                 }
             });
         }

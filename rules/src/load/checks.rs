@@ -30,6 +30,17 @@ const REFUSED: &[(&str, &str)] = &[
     ("crypto.", "the engine has no cryptography; hashes are in `input.process.hash`"),
     ("io.jwt.", "the engine has no cryptography"),
     ("graphql.", "the engine does not have it"),
+    ("any", "it is deprecated; use `some ... in`"),
+    ("all", "it is deprecated; use `every`"),
+    ("re_match", "it is deprecated; use `regex.match`"),
+    ("net.cidr_overlap", "it is deprecated; use `net.cidr_contains`"),
+    ("set_diff", "it is deprecated; use `-`"),
+    ("cast_array", "it is deprecated; test with `is_array`"),
+    ("cast_set", "it is deprecated; test with `is_set`"),
+    ("cast_string", "it is deprecated; test with `is_string`"),
+    ("cast_boolean", "it is deprecated; test with `is_boolean`"),
+    ("cast_null", "it is deprecated; test with `is_null`"),
+    ("cast_object", "it is deprecated; test with `is_object`"),
 ];
 
 /// Runs every check; findings are errors. Whether it is safe to go on.
@@ -63,7 +74,11 @@ fn report_cycle(corpus: &Corpus, cycle: &[usize], findings: &mut Findings) {
     let Some(first) = cycle.first() else { return };
     let names: Vec<String> = cycle.iter().map(|node| corpus.graph.nodes[*node].name()).collect();
     let finding = place(corpus, &corpus.graph.nodes[*first], format!("recursion: {}", names.join(" -> ")));
-    findings.error(finding.hint("a rule cannot depend on itself; a reference to a whole package counts for its rules"));
+    findings.error(
+        finding
+            .hint("a rule cannot depend on itself; a reference to a whole package counts for its rules")
+            .code("recursion"),
+    );
 }
 
 fn check_depth(corpus: &Corpus, findings: &mut Findings) -> bool {
@@ -78,7 +93,9 @@ fn check_depth(corpus: &Corpus, findings: &mut Findings) -> bool {
             continue;
         };
         safe = false;
-        findings.error(place(corpus, node, message).hint("split the expression, or shorten the chain of rules"));
+        findings.error(
+            place(corpus, node, message).hint("split the expression, or shorten the chain of rules").code("too-deep"),
+        );
     }
     safe
 }
@@ -91,10 +108,11 @@ fn check_builtins(corpus: &Corpus, node: &Node, findings: &mut Findings) {
         let source = &corpus.modules[definition.0];
         let at = |message: String| Diagnostic::at(&source.file, &source.text, *line, *column, message);
         findings.error(match refusal(name) {
-            Some(why) => at(format!("`{name}` cannot be used in a policy: {why}")),
+            Some(why) => at(format!("`{name}` cannot be used in a policy: {why}")).code("refused-function"),
             None => {
                 let known: Vec<&str> = BUILTINS.keys().copied().collect();
-                let finding = at(format!("`{name}` is neither a built-in function nor a rule"));
+                let finding =
+                    at(format!("`{name}` is neither a built-in function nor a rule")).code("unknown-function");
                 match nearest(name, &known) {
                     Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
                     None => finding.hint("define it, or import the package that does"),
@@ -102,6 +120,11 @@ fn check_builtins(corpus: &Corpus, node: &Node, findings: &mut Findings) {
             }
         });
     }
+}
+
+/// The functions of OPA that a policy here must not use (a name, or a prefix ending in `.`), each with the reason.
+pub fn refused_functions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    REFUSED.iter().copied()
 }
 
 fn refusal(name: &str) -> Option<&'static str> {

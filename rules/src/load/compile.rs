@@ -17,6 +17,7 @@ use crate::analysis::corpus::Corpus;
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::load::definitions::{self, Found};
 use crate::load::parse::{self, MAX_BYTES, MAX_COLUMN, MAX_LINES};
+use crate::load::rewrite;
 
 /// Marks the file name of a synthetic module.
 const SYNTHETIC: &str = "#entry";
@@ -64,11 +65,12 @@ pub(super) fn engine(
     };
     for index in modules {
         let source = &corpus.modules[index];
-        add(source.v0, source.file.clone(), source.text.to_string())?;
+        let rewritten = rewrite::replacements(source);
+        add(source.v0, source.file.clone(), rewrite::apply(&source.text, &rewritten))?;
         let own: Vec<&Found> = found.iter().copied().filter(|found| found.at.0 == index).collect();
         if !own.is_empty() {
-            let replacements = replacements.get(&index).map(Vec::as_slice).unwrap_or_default();
-            let text = definitions::synthesize(source, &own, replacements);
+            let shared = replacements.get(&index).map(Vec::as_slice).unwrap_or_default();
+            let text = definitions::synthesize(source, &own, &rewrite::merge(&rewritten, shared));
             add(source.v0, format!("{}{SYNTHETIC}", source.file), text)?;
         }
     }

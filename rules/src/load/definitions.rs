@@ -64,7 +64,9 @@ pub(super) fn find(corpus: &Corpus, findings: &mut Findings) -> Vec<Found> {
         for (place, rule) in source.module.policy.iter().enumerate() {
             let Some((name, span)) = head_name(rule) else { continue };
             if name.starts_with(PREFIX) {
-                findings.error(at(source, span, format!("names starting with {PREFIX} are reserved")));
+                findings.error(
+                    at(source, span, format!("names starting with {PREFIX} are reserved")).code("reserved-name"),
+                );
             }
             let Some(role) = Role::of(name) else { continue };
             if !source.is_policy() {
@@ -72,7 +74,7 @@ pub(super) fn find(corpus: &Corpus, findings: &mut Findings) -> Vec<Found> {
                 continue;
             }
             match check_head(role, rule) {
-                Err((message, hint)) => findings.error(at(source, span, message).hint(hint)),
+                Err((message, hint)) => findings.error(at(source, span, message).hint(hint).code("rule-form")),
                 Ok(()) => {
                     let count = counts.entry((source.package(), role.name())).or_default();
                     *count += 1;
@@ -141,7 +143,9 @@ fn check_head(role: Role, rule: &Rule) -> Result<(), (String, String)> {
 fn notice_outside(source: &Source, span: &Span, name: &str, rule: &Rule, findings: &mut Findings) {
     if matches!(rule, Rule::Spec { head: RuleHead::Set { .. }, .. }) {
         let message = format!("`{name}` is not evaluated: the package is {}", source.package());
-        findings.notice(at(source, span, message).hint("policies are modules of `package sentinel.<name>`"));
+        findings.notice(
+            at(source, span, message).hint("policies are modules of `package sentinel.<name>`").code("rule-outside"),
+        );
     }
 }
 
@@ -154,7 +158,8 @@ fn notice_unused_sets(corpus: &Corpus, findings: &mut Findings) {
         let Some((name, span)) = head_name(rule) else { continue };
         let is_set = matches!(rule, Rule::Spec { head: RuleHead::Set { .. }, .. });
         if is_set && source.is_policy() && Role::of(name).is_none() {
-            let finding = at(source, span, format!("`{name}` is no event or standing rule and nothing uses it"));
+            let finding = at(source, span, format!("`{name}` is no event or standing rule and nothing uses it"))
+                .code("unknown-rule");
             let known: Vec<&str> =
                 Verb::ALL.iter().map(|v| v.as_str()).chain(StandingRule::ALL.iter().map(|r| r.as_str())).collect();
             findings.notice(match nearest(name, &known) {

@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Findings};
 use crate::load::parse::{MAX_BYTES, Text};
 
 /// Deepest nesting of directories.
-const MAX_DIRECTORIES: usize = 32;
+pub(super) const MAX_DIRECTORIES: usize = 32;
 /// Largest data file.
 pub(super) const MAX_DATA_BYTES: usize = 64 << 20;
 
@@ -31,12 +31,12 @@ pub(crate) fn rego_files(paths: &[PathBuf], tests: bool, findings: &mut Findings
                 search.directory(path, 0);
                 if found.len() == before {
                     let finding = Diagnostic::file(path.display().to_string(), "the directory holds no *.rego files");
-                    findings.error(finding.hint("name a directory with policies, or a policy file"));
+                    findings.error(finding.hint("name a directory with policies, or a policy file").code("file"));
                 }
             }
             Ok(_) if is_test(path) && !tests => {
                 let finding = Diagnostic::file(path.display().to_string(), "the file holds tests and is not loaded");
-                findings.notice(finding.hint("run it with `sentinel test`"));
+                findings.notice(finding.hint("run it with `sentinel test`").code("test-file"));
             }
             Ok(_) => {
                 found.insert(path.clone());
@@ -48,7 +48,7 @@ pub(crate) fn rego_files(paths: &[PathBuf], tests: bool, findings: &mut Findings
 }
 
 /// The same file under two names would define every rule twice.
-fn without_doubles(found: BTreeSet<PathBuf>) -> Vec<PathBuf> {
+pub(super) fn without_doubles(found: BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let mut seen = BTreeSet::new();
     found.into_iter().filter(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone()))).collect()
 }
@@ -96,8 +96,8 @@ impl Search<'_> {
     }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
-    let finding = Diagnostic::file(path.display().to_string(), format!("cannot be read: {error}"));
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    let finding = Diagnostic::file(path.display().to_string(), format!("cannot be read: {error}")).code("file");
     match error.kind() {
         std::io::ErrorKind::NotFound => finding.hint("check the path"),
         std::io::ErrorKind::PermissionDenied => finding.hint("check who may read it"),
@@ -110,20 +110,30 @@ pub(crate) fn read_text(path: &Path, max: usize) -> Result<Text, Diagnostic> {
     let file = path.display().to_string();
     let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if !metadata.is_file() {
-        return Err(Diagnostic::file(file, "is not a regular file"));
+        return Err(Diagnostic::file(file, "is not a regular file").code("file"));
     }
     let limit = u64::try_from(max).unwrap_or(u64::MAX);
     if metadata.len() > limit {
-        return Err(Diagnostic::file(file, format!("is {} bytes long; the limit is {max}", metadata.len())));
+        return Err(
+            Diagnostic::file(file, format!("is {} bytes long; the limit is {max}", metadata.len())).code("file")
+        );
     }
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    from_bytes(file, bytes, max)
+}
+
+/// Makes text of what a file holds.
+pub(crate) fn from_bytes(file: String, bytes: Vec<u8>, max: usize) -> Result<Text, Diagnostic> {
+    if bytes.len() > max {
+        return Err(Diagnostic::file(file, format!("is {} bytes long; the limit is {max}", bytes.len())).code("file"));
+    }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Text { file, text: text.strip_prefix('\u{feff}').unwrap_or(&text).into() }),
+        Ok(text) => Ok(Text::new(file, text.strip_prefix('\u{feff}').unwrap_or(&text))),
         Err(error) => {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
             let message = format!("is not UTF-8: line {line} holds byte {:#04x}", error.as_bytes()[valid.len()]);
-            Err(Diagnostic::file(file, message).hint("save it as UTF-8"))
+            Err(Diagnostic::file(file, message).hint("save it as UTF-8").code("file"))
         }
     }
 }

@@ -21,7 +21,7 @@ const MAX_WORK: u64 = 20_000_000;
 
 /// What the tokens of a module tell.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     /// Lines on which a token stands or that lie inside one: no comment starts at their beginning.
     pub(super) code_lines: BTreeSet<u32>,
 }

@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Findings};
 use crate::fields::Problem;
 use crate::load::definitions::Found;
 use crate::member;
-use crate::policies::RuleInfo;
+use crate::policies::{RuleInfo, WrittenScope};
 use crate::scope::Object;
 
 /// Checks the member of one definition, as far as it is literal.
@@ -20,7 +20,7 @@ pub(super) fn check(corpus: &Corpus, found: &Found, rule: &RuleInfo, findings: &
     let mut report = |expr: &Expr, problem: Problem| {
         let span = expr.span();
         let finding = Diagnostic::at(&source.file, &source.text, span.line, span.col, problem.message);
-        findings.error(finding.hint(problem.hint));
+        findings.error(finding.hint(problem.hint).code("rule-member"));
     };
     let written = written_out(corpus, found, key);
     match written {
@@ -41,6 +41,29 @@ pub(super) fn check(corpus: &Corpus, found: &Found, rule: &RuleInfo, findings: &
     }
 }
 
+/// What the member of a definition says of the scope of its entry.
+pub(super) fn scope(corpus: &Corpus, found: &Found) -> WrittenScope {
+    let Rule::Spec { head: RuleHead::Set { key: Some(key), .. }, .. } = corpus.rule(found.at) else {
+        return WrittenScope::Computed;
+    };
+    match written_out(corpus, found, key) {
+        Expr::Object { fields, .. } => {
+            let known = fields.iter().all(|(_, key, _)| literal_text(key).is_some());
+            let scope = fields.iter().find(|(_, key, _)| literal_text(key).as_deref() == Some("scope"));
+            match scope.map(|(_, _, value)| constant(value).and_then(|value| member::read_scope(&value).ok())) {
+                Some(Some(scope)) => WrittenScope::Is(scope),
+                Some(None) => WrittenScope::Computed,
+                None if known => WrittenScope::Default,
+                None => WrittenScope::Computed,
+            }
+        }
+        Expr::String { .. } | Expr::RawString { .. } => WrittenScope::Default,
+        // `sprintf` and its like give a message.
+        Expr::Call { .. } => WrittenScope::Default,
+        _ => WrittenScope::Computed,
+    }
+}
+
 /// The object a variable of the head was assigned in the body, or the head's own expression.
 fn written_out<'c>(corpus: &'c Corpus, found: &Found, key: &'c Expr) -> &'c Expr {
     let (Expr::Var { span, .. }, Rule::Spec { bodies, .. }) = (key, corpus.rule(found.at)) else { return key };
@@ -56,13 +79,12 @@ fn written_out<'c>(corpus: &'c Corpus, found: &Found, key: &'c Expr) -> &'c Expr
 }
 
 fn check_field(rule: &RuleInfo, name: &str, key: &Expr, value: &Expr, report: &mut dyn FnMut(&Expr, Problem)) {
+    // A value that is not known yet still has a key that is.
+    if let Err(problem) = member::check_key(rule.verb, name) {
+        return report(key, problem);
+    }
     match constant(value) {
-        // A value that is not known yet still has a key that is.
-        None => {
-            if let Err(problem) = member::check_key(rule.verb, name) {
-                report(key, problem);
-            }
-        }
+        None => {}
         Some(constant) => {
             if let Err(problem) = member::check_field(rule.verb, name, &constant) {
                 report(value, problem);

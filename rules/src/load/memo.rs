@@ -143,11 +143,11 @@ mod tests {
     #[test]
     fn calls_on_the_event_alone_are_shared() {
         let policy = "package sentinel.a\n\nimport data.lib\nimport input.process as p\n\nf(x) := lower(x)\n\n\
-            deny contains f(input.s) if { lib.is(p); f(input.s) == \"a\" }\n\n\
-            alert contains \"x\" if { lib.is(input.process); some i in input.list; f(i) == f(upper(input.s)) }\n\n\
-            alert contains \"y\" if { not f(upper(input.s)) == \"b\"; f(input.s) with input as {} }\n";
+            deny contains f(input.file.path) if { lib.is(p); f(input.file.path) == \"a\" }\n\n\
+            alert contains \"x\" if { lib.is(input.process); some i in input.process.args; f(i) == f(upper(input.file.path)) }\n\n\
+            alert contains \"y\" if { not f(upper(input.file.path)) == \"b\"; f(input.file.path) with input as {} }\n";
         let library = "package lib\n\nis(x) if x.name == \"sh\"\n";
-        let text = |file: &str, text: &str| Text { file: file.to_owned(), text: text.into() };
+        let text = |file: &str, text: &str| Text::new(file, text);
         let mut findings = Findings::default();
         let corpus =
             check_all(&[text("lib", library), text("p", policy)], &regorus::Value::new_object(), &mut findings);
@@ -161,13 +161,16 @@ mod tests {
             lines,
             [
                 "call_0 := data.lib.is(input.process)",
-                "call_1 := data.sentinel.a.f(input.s)",
-                "call_2 := data.sentinel.a.f(upper(input.s))",
+                "call_1 := data.sentinel.a.f(input.file.path)",
+                "call_2 := data.sentinel.a.f(upper(input.file.path))",
             ]
         );
         let copy = definitions::synthesize(&corpus.modules[1], &found, &replacements[&1]);
         assert_eq!(copy.matches("data.shared.call_0").count(), 2, "{copy}");
         assert_eq!(copy.matches("data.shared.call_1").count(), 2, "{copy}");
-        assert!(copy.contains("f(i) == data.shared.call_2") && copy.contains("f(input.s) with input as {}"), "{copy}");
+        assert!(
+            copy.contains("f(i) == data.shared.call_2") && copy.contains("f(input.file.path) with input as {}"),
+            "{copy}"
+        );
     }
 }

@@ -30,7 +30,7 @@ impl Annotations {
         for block in blocks(&source.text, tokens) {
             if let Err(problem) = self.add_block(index, source, &block, findings) {
                 let finding = Diagnostic::at(&source.file, &source.text, problem.0, 1, problem.1.message);
-                findings.error(finding.hint(problem.1.hint));
+                findings.error(finding.hint(problem.1.hint).code("metadata"));
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::load::guard::{self, Refused, Tokens};
 /// Longest line. Synthetic modules have longer heads than what they are made from, so regorus gets twice this.
 pub(super) const MAX_COLUMN: NonZeroU32 = NonZeroU32::new(4 * 1024).unwrap();
 /// Largest file.
-pub(super) const MAX_BYTES: NonZeroUsize = NonZeroUsize::new(2 << 20).unwrap();
+pub(crate) const MAX_BYTES: NonZeroUsize = NonZeroUsize::new(2 << 20).unwrap();
 /// Most lines in a file.
 pub(super) const MAX_LINES: NonZeroUsize = NonZeroUsize::new(50_000).unwrap();
 /// Deepest nesting of the expressions of one rule.
@@ -24,12 +24,21 @@ pub(super) const MAX_DEPTH: usize = 100;
 pub(crate) struct Text {
     pub(crate) file: String,
     pub(crate) text: Arc<str>,
+    /// Whether it is in the older language, where the manifest of a bundle says.
+    pub(crate) v0: Option<bool>,
+}
+
+impl Text {
+    pub(crate) fn new(file: impl Into<String>, text: impl Into<Arc<str>>) -> Text {
+        Text { file: file.into(), text: text.into(), v0: None }
+    }
 }
 
 /// Parses one module.
-pub(super) fn parse(input: &Text) -> Result<(Source, Tokens), Box<Diagnostic>> {
-    let refuse =
-        |line, column, message: String| Box::new(Diagnostic::at(&input.file, &input.text, line, column, message));
+pub(crate) fn parse(input: &Text) -> Result<(Source, Tokens), Box<Diagnostic>> {
+    let refuse = |line, column, message: String| {
+        Box::new(Diagnostic::at(&input.file, &input.text, line, column, message).code("syntax"))
+    };
     let from_regorus = |error: String| Box::new(finding(&input.file, &input.text, &error));
     if let Some(at) = input.text.find('\0') {
         let line = input.text[..at].matches('\n').count() + 1;
@@ -46,7 +55,7 @@ pub(super) fn parse(input: &Text) -> Result<(Source, Tokens), Box<Diagnostic>> {
             Box::new(finding.hint("split it: give parts of it names, or put the values into a set"))
         }
     })?;
-    let v0 = declares_v0(&input.text);
+    let v0 = input.v0.unwrap_or_else(|| declares_v0(&input.text));
     let parse = || {
         let mut parser = Parser::new(&source)?;
         parser.set_max_col(MAX_COLUMN);
@@ -82,7 +91,7 @@ fn hint_about_v0(finding: Diagnostic, v0: bool) -> Diagnostic {
 /// Reads the place and message out of an error of regorus, which prints them as text.
 pub(super) fn finding(file: &str, text: &str, error: &str) -> Diagnostic {
     let (line, column) = place(error).unwrap_or((0, 0));
-    Diagnostic::at(file, text, line, column, message(error))
+    Diagnostic::at(file, text, line, column, message(error)).code("syntax")
 }
 
 /// Line and column of `--> file:line:column`.
@@ -111,7 +120,7 @@ mod tests {
     use super::*;
 
     fn failure(text: &str) -> Diagnostic {
-        *parse(&Text { file: "a:b.rego".to_owned(), text: text.into() }).err().unwrap()
+        *parse(&Text::new("a:b.rego", text)).err().unwrap()
     }
 
     #[test]
@@ -131,7 +140,7 @@ mod tests {
     #[test]
     fn the_older_language_has_to_be_named() {
         let text = "# a comment\n# rego: v0\npackage a\ndeny[x] { x := 1 }\n";
-        assert!(parse(&Text { file: "a".to_owned(), text: text.into() }).unwrap().0.v0);
+        assert!(parse(&Text::new("a", text)).unwrap().0.v0);
         assert!(!declares_v0("package a\n# rego: v0\n"));
     }
 

@@ -11,7 +11,7 @@ use regorus::utils::limits::ExecutionTimerConfig;
 
 use crate::analysis::corpus::{Corpus, Source};
 use crate::analysis::fields_read;
-use crate::diagnostic::{Diagnostic, Findings};
+use crate::diagnostic::{Diagnostic, Findings, TAB};
 use crate::fields::{Problem, items};
 use crate::load::annotation::Annotation;
 use crate::load::compile::{Package, entry_path};
@@ -38,7 +38,7 @@ pub(super) fn evaluate(
     if !fields.is_empty() {
         let message = format!("`{rule}` reads input ({fields}), and standing rules are evaluated without an event");
         let hint = "use `deny` for a decision on an event, or take the value from `data`";
-        findings.error(at(source, found, message).hint(hint));
+        findings.error(at(source, found, message).hint(hint).code("standing-input"));
         return Vec::new();
     }
     package.engine.set_execution_timer_config(ExecutionTimerConfig { limit: TIME, check_interval: CHECK_EVERY });
@@ -46,7 +46,8 @@ pub(super) fn evaluate(
         Ok(value) => value,
         Err(error) => {
             let message = crate::load::parse::message(&error.to_string());
-            findings.error(at(source, found, format!("`{rule}` cannot be evaluated: {message}")));
+            findings
+                .error(at(source, found, format!("`{rule}` cannot be evaluated: {message}")).code("standing-value"));
             return Vec::new();
         }
     };
@@ -70,13 +71,13 @@ fn read_members(
         None if *value == Value::Undefined => return Vec::new(),
         None => {
             let message = format!("`{rule}` is {}; a set is needed", crate::fields::type_name(value));
-            findings.error(at(source, found, message));
+            findings.error(at(source, found, message).code("standing-value"));
             return Vec::new();
         }
     };
     if members.len() > MAX_MEMBERS {
         let message = format!("`{rule}` has {} members; the limit is {MAX_MEMBERS}", members.len());
-        findings.error(at(source, found, message));
+        findings.error(at(source, found, message).code("standing-value"));
         return Vec::new();
     }
     let template = template(rule, source, found, annotation);
@@ -133,7 +134,7 @@ fn located(source: &Source, found: &Found, member: &Value, problem: Problem) -> 
     let place = written.and_then(|text| find_literal(source, rule.start, rule.end, &text));
     let (line, column) = place.unwrap_or((found.line, found.column));
     let message = format!("`{}`: {}", found.role.name(), problem.message);
-    Diagnostic::at(&source.file, &source.text, line, column, message).hint(problem.hint)
+    Diagnostic::at(&source.file, &source.text, line, column, message).hint(problem.hint).code("standing-value")
 }
 
 /// Whether the text of the definition has the member's value as a literal.
@@ -155,6 +156,7 @@ fn find_literal(source: &Source, start: u32, end: u32, text: &str) -> Option<(u3
     let offset = source.text.get(start..end)?.find(&format!("{text:?}"))? + start;
     let before = &source.text[..offset];
     let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next()?.chars().count() + 1;
-    Some((u32::try_from(line).ok()?, u32::try_from(column).ok()?))
+    // As the engine counts.
+    let column = before.rsplit('\n').next()?.chars().map(|c| if c == '\t' { TAB } else { 1 }).sum::<u32>() + 1;
+    Some((u32::try_from(line).ok()?, column))
 }

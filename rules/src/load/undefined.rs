@@ -33,16 +33,22 @@ fn bare_name(source: &Source, unknown: &Unknown) -> Option<String> {
 }
 
 fn check_names(corpus: &Corpus, source: &Source, unknown: &[Unknown], findings: &mut Findings) {
-    let given: BTreeSet<String> =
-        unknown.iter().filter(|unknown| unknown.gives).filter_map(|unknown| bare_name(source, unknown)).collect();
+    let givers: Vec<(String, &[u32])> = unknown
+        .iter()
+        .filter(|unknown| unknown.gives)
+        .filter_map(|unknown| Some((bare_name(source, unknown)?, unknown.bodies.as_slice())))
+        .collect();
+    // A value given in a body holds there and in the bodies within.
+    let given = |name: &str, at: &[u32]| givers.iter().any(|(known, body)| known == name && at.starts_with(body));
     let mut reported = BTreeSet::new();
     for use_ in unknown {
-        let Some(name) = bare_name(source, use_).filter(|name| !given.contains(name)) else { continue };
+        let Some(name) = bare_name(source, use_).filter(|name| !given(name, &use_.bodies)) else { continue };
         if !reported.insert(name.clone()) {
             continue;
         }
         let message = format!("`{name}` has no value: it is no rule, and nothing in this rule gives it one");
-        let finding = Diagnostic::at(&source.file, &source.text, use_.line, use_.column, message);
+        let finding =
+            Diagnostic::at(&source.file, &source.text, use_.line, use_.column, message).code("unsafe-variable");
         let known = rules_of(corpus, source);
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         findings.error(match nearest(&name, &known) {
@@ -70,7 +76,7 @@ fn check_data(source: &Source, unknown: &[Unknown], data: &Value, findings: &mut
         if missing {
             let message = format!("data.{} is neither a rule nor in the data: it is undefined", known.join("."));
             let finding = Diagnostic::at(&source.file, &source.text, use_.line, use_.column, message);
-            findings.notice(finding.hint("check the spelling, or load the data with --data"));
+            findings.notice(finding.hint("check the spelling, or load the data with --data").code("undefined-data"));
         }
     }
 }

@@ -1,12 +1,13 @@
-//! Which lines of policies the tests evaluated, and at which line a failing test stopped.
+//! Which lines of policies the tests evaluated.
+//!
+//! regorus knows which lines it evaluated; a file that it never looked at is counted here. Not here: how much is enough.
 
 use std::collections::BTreeSet;
 
 use regorus::unstable::Rule;
 
-use super::{Runner, TestCase, TestOutcome};
+use super::Runner;
 use crate::analysis::corpus::Source;
-use crate::load::compile;
 
 /// The lines of one policy file that hold something to evaluate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,35 @@ pub struct FileCoverage {
     pub covered: BTreeSet<u32>,
     /// Lines that were not.
     pub not_covered: BTreeSet<u32>,
+}
+
+impl FileCoverage {
+    /// Percent of its lines that were evaluated; 100 for a file with nothing to evaluate.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        percent(self.covered.len(), self.not_covered.len()).unwrap_or(100.0)
+    }
+
+    /// The lines that were not evaluated, as ranges with both ends. Lines with nothing to evaluate between two of them
+    /// do not part a range.
+    #[must_use]
+    pub fn not_covered_ranges(&self) -> Vec<(u32, u32)> {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for line in &self.not_covered {
+            match ranges.last_mut() {
+                Some((_, end)) if self.covered.range(*end..*line).next().is_none() => *end = *line,
+                _ => ranges.push((*line, *line)),
+            }
+        }
+        ranges
+    }
+}
+
+/// Percent of lines that were evaluated; `None` without any line.
+pub(super) fn percent(covered: usize, not: usize) -> Option<f64> {
+    let all = covered + not;
+    (all > 0)
+        .then(|| 100.0 * f64::from(u32::try_from(covered).unwrap_or(0)) / f64::from(u32::try_from(all).unwrap_or(1)))
 }
 
 impl Runner<'_> {
@@ -43,27 +73,6 @@ impl Runner<'_> {
             })
             .collect()
     }
-
-    /// Runs failing tests again, alone, to see how far each came.
-    pub(super) fn explain_failures(&mut self, cases: &mut [TestCase]) {
-        self.engine.set_enable_coverage(true);
-        for case in cases.iter_mut().filter(|case| case.outcome == TestOutcome::Fail(None)) {
-            self.engine.clear_coverage_data();
-            let package: Vec<String> = case.package.split('.').map(str::to_owned).collect();
-            self.outcome(&compile::rule_path(&package, &case.name));
-            case.outcome = TestOutcome::Fail(self.last_line(case));
-        }
-    }
-
-    /// The last line of a test's rule that was evaluated.
-    fn last_line(&self, case: &TestCase) -> Option<u32> {
-        let source = self.corpus.modules.iter().find(|source| source.file == case.file)?;
-        let starts = source.module.policy.iter().map(|rule| rule.span().line);
-        let end = starts.filter(|line| *line > case.line).min().unwrap_or(u32::MAX);
-        let report = self.engine.get_coverage_report().ok()?;
-        let file = report.files.into_iter().find(|file| file.path == case.file)?;
-        file.covered.range(case.line..end).next_back().copied()
-    }
 }
 
 /// The lines on which statements and values of rules start.
@@ -77,4 +86,23 @@ fn statement_lines(source: &Source) -> BTreeSet<u32> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_join_over_lines_without_code() {
+        let file = |covered: &[u32], not: &[u32]| FileCoverage {
+            file: "a.rego".to_owned(),
+            covered: covered.iter().copied().collect(),
+            not_covered: not.iter().copied().collect(),
+        };
+        let mixed = file(&[1, 6, 20], &[3, 5, 8, 9, 30]);
+        assert_eq!(mixed.not_covered_ranges(), [(3, 5), (8, 9), (30, 30)]);
+        assert!((mixed.percent() - 37.5).abs() < 0.01);
+        assert_eq!(file(&[1], &[]).not_covered_ranges(), []);
+        assert!((file(&[], &[]).percent() - 100.0).abs() < 0.01);
+    }
 }

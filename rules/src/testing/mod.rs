@@ -5,6 +5,9 @@
 //! shown is not decided here.
 
 mod coverage;
+pub mod events;
+mod failure;
+mod names;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -14,22 +17,28 @@ use regex::Regex;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
+use crate::Verification;
 use crate::analysis::corpus::Corpus;
 use crate::analysis::graph::{Definition, rule_path};
 use crate::diagnostic::{Findings, LoadErrors};
 use crate::load;
 use crate::load::compile;
 use crate::load::parse::message;
+use crate::load::sources::{self, Request, Sources};
 
 pub use coverage::FileCoverage;
+pub use failure::Failure;
 
 /// What to test.
 #[derive(Debug, Clone, Default)]
 pub struct TestOptions {
-    /// Rego files, and directories searched for `*.rego`, tests and policies alike.
+    /// Rego files, and directories searched for `*.rego`, tests and policies alike. The word `shipped` adds the shipped
+    /// policies, not their tests.
     pub paths: Vec<PathBuf>,
-    /// JSON and YAML files, merged into `data`.
+    /// JSON and YAML files and directories, merged into `data`.
     pub data: Vec<PathBuf>,
+    /// How bundles are verified.
+    pub verification: Verification,
     /// Whether to add the shipped policies and their tests.
     pub shipped: bool,
     /// Documents that are there without a file, as in [`crate::LoadOptions`].
@@ -45,8 +54,8 @@ pub struct TestOptions {
 pub enum TestOutcome {
     /// It held.
     Pass,
-    /// It did not. The line of the last statement that was evaluated, where known.
-    Fail(Option<u32>),
+    /// It did not. The statement that failed, where known.
+    Fail(Option<Failure>),
     /// It could not be evaluated.
     Error(String),
     /// Its name starts with `todo_`.
@@ -90,11 +99,7 @@ impl TestReport {
     /// Percent of the policies' lines that were evaluated; `None` when there are none or nobody asked.
     pub fn covered_percent(&self) -> Option<f64> {
         let sum = |count: fn(&FileCoverage) -> usize| self.coverage.iter().map(count).sum::<usize>();
-        let (covered, not) = (sum(|file| file.covered.len()), sum(|file| file.not_covered.len()));
-        let all = covered + not;
-        (all > 0).then(|| {
-            100.0 * f64::from(u32::try_from(covered).unwrap_or(0)) / f64::from(u32::try_from(all).unwrap_or(1))
-        })
+        coverage::percent(sum(|file| file.covered.len()), sum(|file| file.not_covered.len()))
     }
 }
 
@@ -104,23 +109,36 @@ const TIME: ExecutionTimerConfig =
 
 /// Loads policies and tests, and runs the tests. Errors of loading are those `Policies::load` would give.
 pub fn run(options: &TestOptions) -> Result<TestReport, LoadErrors> {
+    run_with(options, &|_, _| {})
+}
+
+/// Like [`run`]; `progress` is told before each test how many are done and how many there are.
+pub fn run_with(options: &TestOptions, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<TestReport, LoadErrors> {
     let mut findings = Findings::default();
-    let mut texts = Vec::new();
-    if options.shipped {
+    let request = Request {
+        paths: &options.paths,
+        data: &options.data,
+        tests: true,
+        verification: &options.verification,
+        defaults: &options.defaults,
+    };
+    let Sources { mut texts, data, .. } = sources::read(&request, &mut findings);
+    if options.shipped && !load::names_shipped(&options.paths) {
         texts.extend(load::shipped_policies());
+    }
+    if options.shipped {
         texts.extend(load::shipped_tests());
     }
-    let paths = load::files::rego_files(&options.paths, true, &mut findings);
-    texts.extend(load::files::read_policies(&paths, &mut findings));
     texts.sort_by(|a, b| a.file.cmp(&b.file));
-    let mut data = load::read_data(&options.data, &mut findings);
-    data.extend(load::data::unclaimed(&options.defaults, &data));
     load::on_large_stack(move || {
-        let data = load::data::merge(&data, &mut findings);
+        let mut data = load::data::merge(&data, &mut findings);
+        events::add(&mut data, &mut findings);
         let corpus = load::check_all(&texts, &data, &mut findings);
+        names::check_events(&corpus, &data, &mut findings);
         let engine = load::whole_engine(&corpus, &data, &mut findings);
         findings.into_failure()?;
-        Ok(engine.map(|engine| Runner { engine, corpus: &corpus }.run(options)).unwrap_or_default())
+        let runner = |engine| Runner { engine, corpus: &corpus };
+        Ok(engine.map(|engine| runner(engine).run(options, progress)).unwrap_or_default())
     })
 }
 
@@ -130,23 +148,34 @@ struct Runner<'c> {
 }
 
 impl Runner<'_> {
-    fn run(mut self, options: &TestOptions) -> TestReport {
+    fn run(mut self, options: &TestOptions, progress: &dyn Fn(usize, usize)) -> TestReport {
         self.engine.set_execution_timer_config(TIME);
         self.engine.set_enable_coverage(options.coverage);
+        let tests = self.tests(options.filter.as_ref());
         let mut cases = Vec::new();
+        for (definition, name) in &tests {
+            progress(cases.len(), tests.len());
+            cases.push(self.case(*definition, name));
+        }
+        let mut coverage = if options.coverage { self.coverage() } else { Vec::new() };
+        // Without its tests, nobody asked about the shipped set.
+        coverage.retain(|file| options.shipped || !load::is_shipped(&file.file));
+        self.explain_failures(&mut cases);
+        TestReport { cases, coverage }
+    }
+
+    /// The tests to run.
+    fn tests(&self, filter: Option<&Regex>) -> Vec<(Definition, String)> {
+        let mut tests = Vec::new();
         for (module, source) in self.corpus.modules.iter().enumerate() {
-            for place in 0..source.module.policy.len() {
-                let definition = (module, place);
-                if let Some(name) = self.test_name(definition)
-                    && options.filter.as_ref().is_none_or(|f| f.is_match(&format!("{}.{name}", source.package())))
-                {
-                    cases.push(self.case(definition, &name));
+            for definition in (0..source.module.policy.len()).map(|place| (module, place)) {
+                let Some(name) = self.test_name(definition) else { continue };
+                if filter.is_none_or(|filter| filter.is_match(&format!("{}.{name}", source.package()))) {
+                    tests.push((definition, name));
                 }
             }
         }
-        let coverage = if options.coverage { self.coverage() } else { Vec::new() };
-        self.explain_failures(&mut cases);
-        TestReport { cases, coverage }
+        tests
     }
 
     /// The name of a test rule.

@@ -25,7 +25,7 @@ use crate::{
     task, verdict,
 };
 
-/// `TC_ACT_UNSPEC`: the next program on the device decides.
+/// `TC_ACT_UNSPEC`: the next program or filter on the device decides.
 const PASS: i32 = -1;
 /// `TC_ACT_SHOT`.
 const DROP: i32 = 2;
@@ -38,7 +38,7 @@ const VLAN: [u16; 2] = [0x8100, 0x88a8];
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 
-/// tcx egress of a device with Ethernet frames, since 6.6. An error lets pass.
+/// Egress of a device with Ethernet frames: tcx since 6.6, before that a filter in direct-action mode. An error lets pass.
 #[classifier]
 fn forward(ctx: TcContext) -> i32 {
     let skb = ctx.skb.skb;
@@ -89,13 +89,21 @@ fn at(skb: *mut __sk_buff, offset: u32) -> i32 {
 
 #[inline(always)]
 fn refused(skb: *mut __sk_buff, to: &Destination, state: &State) -> bool {
-    let note = note(skb);
+    packet_refused(skb, to, state.epoch, state.word) != 0
+}
+
+/// A global function: the verifier looks at it once and not for each place in a frame where a packet can begin.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn packet_refused(skb: *mut __sk_buff, to: *const Destination, epoch: u64, word: u64) -> u32 {
+    // SAFETY: the caller passes a reference; the verifier, which looks at this alone, wants to see the null check.
+    let Some(to) = (unsafe { to.as_ref() }) else { return 0 };
+    let (note, state) = (note(skb), State { epoch, word });
     // What the packet hook remembers holds here too, but for canaries, whose entries are about one hook.
-    if class(to.address) as u8 != Class::Loopback as u8 && super::packet::passed_before(note, to, state) {
-        return false;
+    if class(to.address) as u8 != Class::Loopback as u8 && super::packet::passed_before(note, to, &state) {
+        return 0;
     }
-    let entry = decide(note, to, state);
-    verdict::refuses(&entry)
+    u32::from(verdict::refuses(&decide(note, to, &state)))
 }
 
 /// The verdict; reports it.

@@ -5,7 +5,7 @@ mod diff;
 mod embargo;
 mod kernel;
 mod lookup;
-mod verdict;
+pub(super) mod verdict;
 
 use std::{path::Path, process::ExitCode};
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a host's devices never see an enforcing program under a scope of one cgroup; Sentinel in a network namespace of
 //! its own then watches that one. Loopback gets a program only while a canary proves it: what it carries does not leave.
-//! No thread of the daemon's changes its namespace: those that enter one end there.
+//! No thread of the daemon's changes its namespace: those that enter one end there. By tcx, or before Linux 6.6 by `clsact.rs`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,6 +10,7 @@ use std::{
     fs::File,
     io,
     os::unix::fs::MetadataExt as _,
+    sync::OnceLock,
 };
 
 use aya::{
@@ -25,7 +26,7 @@ use rustix::{
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-use super::{KernelError, attach::Checked, chain};
+use super::{KernelError, attach::Checked, chain, clsact, tc::Tc};
 use crate::sockets::namespaces;
 
 /// Frames begin with an Ethernet header (`ARPHRD_ETHER`, `ARPHRD_LOOPBACK`).
@@ -40,11 +41,13 @@ pub(super) fn unavailable(scope: &Checked, wanted: bool) -> Option<String> {
     if !wanted {
         return Some("egress.forward is false in the settings".to_owned());
     }
-    if scope.id != 0 && in_initial_namespace() {
-        return Some("devices are not the scope cgroup's; needs --whole-host".to_owned());
-    }
-    let old = KernelVersion::current().is_ok_and(|version| version < KernelVersion::new(6, 6, 0));
-    old.then(|| "needs tcx (Linux 6.6)".to_owned())
+    let others = scope.id != 0 && in_initial_namespace();
+    others.then(|| "devices are not the scope cgroup's; needs --whole-host".to_owned())
+}
+
+/// Whether a descriptor holds a program to a device, so that it ends with the process.
+fn has_tcx() -> bool {
+    KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 6, 0))
 }
 
 /// Process that all kernel threads descend from; it is in the initial namespaces, and unlike PID 1 may be looked at.
@@ -60,11 +63,18 @@ fn in_initial_namespace() -> bool {
 /// A device: inode number of its network namespace, interface index, name.
 type Device = (u64, u32, String);
 
-/// Links to devices.
+/// What holds the program to a device: a link, or nothing but the device.
+type Watch = Option<SchedClassifierLink>;
+
+/// The devices that are watched.
 #[derive(Default)]
 pub(super) struct Devices {
-    links: BTreeMap<Device, SchedClassifierLink>,
-    loopback: Option<SchedClassifierLink>,
+    watched: BTreeMap<Device, Watch>,
+    /// Those that cannot be, and why.
+    refused: BTreeMap<Device, String>,
+    loopback: Option<(u32, Watch)>,
+    /// Ids of the programs.
+    programs: Vec<u32>,
 }
 
 /// What a visit of namespaces came to.
@@ -76,46 +86,44 @@ struct Visit {
 }
 
 impl Devices {
+    /// Loads both programs, so that a new device only needs to be attached to, and tries one on loopback where the kernel may
+    /// lack what it takes.
+    pub(super) fn load(&mut self, ebpf: &mut Ebpf) -> Result<(), KernelError> {
+        for name in PROGRAMS {
+            let failed = |error| failed("the device programs", &error);
+            let program = classifier(ebpf, name)?;
+            program.load().map_err(failed)?;
+            self.programs.push(program.info().map_err(failed)?.id());
+        }
+        if has_tcx() {
+            return Ok(());
+        }
+        self.loopback(ebpf, true)?;
+        self.loopback(ebpf, false)
+    }
+
     /// Attaches to devices that are new, in every network namespace or in this one; forgets those that are gone. How many
-    /// are new, or the first that failed, after all others.
+    /// are new, or the first that newly failed, after all others.
     pub(super) fn sync(&mut self, ebpf: &mut Ebpf, everywhere: bool) -> Result<usize, KernelError> {
         let mut visit = Visit::default();
         let own = own_namespace();
         if everywhere {
             namespaces::each(|namespace| {
-                self.visit_other(ebpf, namespace, &mut visit);
+                inside(namespace, |inode| self.visit(ebpf, inode, &mut visit));
                 true
             });
-            self.links.retain(|device, _| visit.present.contains(device));
         } else {
             self.visit(ebpf, own, &mut visit);
-            self.links.retain(|device, _| device.0 != own || visit.present.contains(device));
         }
+        let there = |device: &Device| (!everywhere && device.0 != own) || visit.present.contains(device);
+        self.watched.retain(|device, _| there(device));
+        self.refused.retain(|device, _| there(device));
         visit.failed.map_or(Ok(visit.new), Err)
     }
 
-    /// Visits a namespace on a thread that ends there.
-    fn visit_other(&mut self, ebpf: &mut Ebpf, namespace: &File, visit: &mut Visit) {
-        let inode = namespace.metadata().map_or(0, |meta| meta.ino());
-        let entered = std::thread::scope(|scope| {
-            let inside = scope.spawn(|| {
-                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-                self.visit(ebpf, inode, visit);
-                io::Result::Ok(())
-            });
-            inside.join()
-        });
-        match entered {
-            Ok(Ok(())) => {}
-            // One that ended meanwhile has no devices any more.
-            Ok(Err(error)) => tracing::debug!("network namespace {inode}: {error}"),
-            Err(_) => tracing::error!("network namespace {inode}: the visit panicked"),
-        }
-    }
-
     fn visit(&mut self, ebpf: &mut Ebpf, inode: u64, visit: &mut Visit) {
-        let devices = match names() {
-            Ok(devices) => devices,
+        let (devices, mut tc) = match names().and_then(|devices| Ok((devices, tools()?))) {
+            Ok(both) => both,
             Err(error) => {
                 visit.failed.get_or_insert(failed("the devices of a namespace", &error));
                 return;
@@ -124,46 +132,188 @@ impl Devices {
         for (index, name) in devices.into_iter().filter(|(_, name)| name != LOOPBACK) {
             let device = (inode, index, name);
             visit.present.insert(device.clone());
-            if self.links.contains_key(&device) {
+            if self.watched.contains_key(&device) && self.holds(tc.as_mut(), &device) {
                 continue;
             }
-            match attach(ebpf, &device.2) {
-                Ok(link) => {
-                    self.links.insert(device, link);
+            match self.attach(ebpf, tc.as_mut(), index, &device.2) {
+                Ok(watch) => {
+                    self.refused.remove(&device);
+                    self.watched.insert(device, watch);
                     visit.new += 1;
                 }
-                Err(error) => {
-                    visit.failed.get_or_insert(error);
-                }
+                Err(error) => self.refuse(device, error, visit),
             }
         }
     }
 
+    /// Whether the program is still on a device. Links stay; a filter goes with its qdisc, which any tool may take away.
+    fn holds(&self, tc: Option<&mut Tc>, device: &Device) -> bool {
+        let there = tc.is_none_or(|tc| clsact::watches(tc, device.1, &self.programs).unwrap_or(false));
+        if !there {
+            tracing::warn!("somebody took the filter off {}: packets could leave unseen", device.2);
+        }
+        there
+    }
+
+    fn refuse(&mut self, device: Device, error: KernelError, visit: &mut Visit) {
+        self.watched.remove(&device);
+        // One that went away meanwhile needs no program.
+        let gone = names().is_ok_and(|all| !all.contains(&(device.1, device.2.clone())));
+        let text = error.to_string();
+        if !gone && self.refused.insert(device, text.clone()).as_ref() != Some(&text) {
+            visit.failed.get_or_insert(error);
+        }
+    }
+
+    /// First in the device's list: a program in front of it could let a packet out.
+    fn attach(&self, ebpf: &mut Ebpf, tc: Option<&mut Tc>, index: u32, device: &str) -> Result<Watch, KernelError> {
+        let ethernet = hardware_type(device).map_err(|error| failed(device, &error))?;
+        let program = classifier(ebpf, PROGRAMS[usize::from(!ETHERNET.contains(&ethernet))])?;
+        let Some(tc) = tc else {
+            let first = TcAttachOptions::TcxOrder(LinkOrder::first());
+            let link = program.attach_with_options(device, TcAttachType::Egress, first);
+            return link.and_then(|id| program.take_link(id)).map(Some).map_err(|error| failed(device, &error));
+        };
+        // A device that was renamed has it already.
+        let there = clsact::watches(tc, index, &self.programs).map_err(|error| failed(device, &error))?;
+        if !there {
+            clsact::watch(tc, program, index, device).map_err(|error| failed(device, &error))?;
+        }
+        Ok(None)
+    }
+
     /// Puts loopback under the program while a canary runs, or takes it out again.
     pub(super) fn loopback(&mut self, ebpf: &mut Ebpf, on: bool) -> Result<(), KernelError> {
-        self.loopback = None;
+        let failed = |error: &dyn std::error::Error| failed(LOOPBACK, error);
+        let mut tc = tools().map_err(|error| failed(&error))?;
+        let before = self.loopback.take();
+        if let (Some((index, _)), Some(tc)) = (before, tc.as_mut()) {
+            clsact::unwatch(tc, index, &|id| self.programs.contains(&id)).map_err(|error| failed(&error))?;
+        }
         if on {
-            self.loopback = Some(attach(ebpf, LOOPBACK)?);
+            let devices = names().map_err(|error| failed(&error))?;
+            let index = devices.into_iter().find(|(_, name)| name == LOOPBACK).map_or(1, |(index, _)| index);
+            self.loopback = Some((index, self.attach(ebpf, tc.as_mut(), index, LOOPBACK)?));
         }
         Ok(())
     }
 
     /// How many devices are watched.
     pub(super) fn count(&self) -> usize {
-        self.links.len()
+        self.watched.len()
     }
+
+    /// Which devices are not, and why.
+    pub(super) fn refused(&self) -> Option<String> {
+        let reason = self.refused.values().next()?;
+        let others = self.refused.len() - 1;
+        Some(if others == 0 { reason.clone() } else { format!("{reason}; and {others} more devices") })
+    }
+
+    /// Takes the program off every device. What could not be done.
+    pub(super) fn detach(&mut self) -> Vec<String> {
+        let mut namespaces: BTreeSet<u64> =
+            std::mem::take(&mut self.watched).into_keys().map(|device| device.0).collect();
+        if self.loopback.take().is_some() {
+            namespaces.insert(own_namespace());
+        }
+        let mut left = Vec::new();
+        if has_tcx() || namespaces.is_empty() {
+            return left;
+        }
+        namespaces::each(|namespace| {
+            if namespace.metadata().is_ok_and(|meta| namespaces.remove(&meta.ino())) {
+                inside(namespace, |_| {
+                    unwatch_all(&|id| self.programs.contains(&id), &mut left);
+                });
+            }
+            !namespaces.is_empty()
+        });
+        left
+    }
+}
+
+impl Drop for Devices {
+    fn drop(&mut self) {
+        for left in self.detach() {
+            tracing::error!("{left}");
+        }
+    }
+}
+
+/// Takes off all devices what a Sentinel left that was killed, and whose programs therefore no process holds.
+pub(super) fn clean() {
+    if has_tcx() {
+        return;
+    }
+    let held = OnceLock::new();
+    let dead = |id| !held.get_or_init(clsact::held_programs).contains(&id);
+    let mut left = Vec::new();
+    namespaces::each(|namespace| {
+        inside(namespace, |inode| {
+            let removed = unwatch_all(&dead, &mut left);
+            if removed > 0 {
+                tracing::info!(
+                    "{removed} filters of a Sentinel that was killed are removed, network namespace {inode}"
+                );
+            }
+        });
+        true
+    });
+    for left in left {
+        tracing::error!("{left}");
+    }
+}
+
+/// Takes filters whose program `goes` off all devices of this thread's namespace; how many there were.
+fn unwatch_all(goes: &dyn Fn(u32) -> bool, left: &mut Vec<String>) -> usize {
+    let all = names().and_then(|devices| Ok((devices, Tc::open().map_err(io::Error::other)?)));
+    let (devices, mut tc) = match all {
+        Ok(all) => all,
+        Err(error) => {
+            left.push(format!("filters on the devices of a network namespace: {error}"));
+            return 0;
+        }
+    };
+    let mut removed = 0;
+    for (index, name) in devices {
+        match clsact::unwatch(&mut tc, index, goes) {
+            Ok(found) => removed += usize::from(found),
+            Err(error) if names().is_ok_and(|all| all.contains(&(index, name.clone()))) => {
+                left.push(format!("a filter may be left on {name}: {error}; see: tc filter show dev {name} egress"));
+            }
+            Err(_) => {}
+        }
+    }
+    removed
+}
+
+/// Runs in a namespace, on a thread that ends there.
+fn inside(namespace: &File, act: impl FnOnce(u64) + Send) {
+    let inode = namespace.metadata().map_or(0, |meta| meta.ino());
+    let entered = std::thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            act(inode);
+            io::Result::Ok(())
+        });
+        inside.join()
+    });
+    match entered {
+        Ok(Ok(())) => {}
+        // One that ended meanwhile has no devices any more.
+        Ok(Err(error)) => tracing::debug!("network namespace {inode}: {error}"),
+        Err(_) => tracing::error!("network namespace {inode}: the visit panicked"),
+    }
+}
+
+/// What programs are attached with where there is no tcx, for this thread's namespace.
+fn tools() -> io::Result<Option<Tc>> {
+    if has_tcx() { Ok(None) } else { Tc::open().map(Some).map_err(io::Error::other) }
 }
 
 fn own_namespace() -> u64 {
     std::fs::metadata("/proc/self/ns/net").map_or(0, |meta| meta.ino())
-}
-
-/// Loads both programs, so that a new device only needs a link.
-pub(super) fn load(ebpf: &mut Ebpf) -> Result<(), KernelError> {
-    PROGRAMS.iter().try_for_each(|name| {
-        let program = classifier(ebpf, name)?;
-        program.load().map_err(|error| failed("the device programs", &error))
-    })
 }
 
 fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier, KernelError> {
@@ -171,19 +321,6 @@ fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassif
         Program::SchedClassifier(program) => Ok(program),
         other => Err(KernelError::Load { what: name.to_owned(), reason: format!("it is a {:?}", other.prog_type()) }),
     }
-}
-
-/// First in the device's list: a program in front of it could let a packet out.
-fn attach(ebpf: &mut Ebpf, device: &str) -> Result<SchedClassifierLink, KernelError> {
-    let ethernet = hardware_type(device).map_err(|error| failed(device, &error))?;
-    let name = PROGRAMS[usize::from(!ETHERNET.contains(&ethernet))];
-    let program = classifier(ebpf, name)?;
-    let first = TcAttachOptions::TcxOrder(LinkOrder::first());
-    let link = program
-        .attach_with_options(device, TcAttachType::Egress, first)
-        .and_then(|id| program.take_link(id))
-        .map_err(|error| failed(device, &error))?;
-    Ok(link)
 }
 
 fn failed(place: &str, error: &dyn std::error::Error) -> KernelError {

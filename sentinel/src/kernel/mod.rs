@@ -16,6 +16,7 @@ pub mod acts;
 pub mod attach;
 mod btf;
 pub mod cgroup;
+mod clsact;
 mod devices;
 pub mod features;
 mod geo;
@@ -25,6 +26,7 @@ pub mod probe;
 pub mod ring;
 pub mod signals;
 pub mod stats;
+mod tc;
 mod tracefs;
 pub mod verdicts;
 
@@ -168,13 +170,20 @@ impl Kernel {
         let missing =
             || KernelError::Load { what: "programs".to_owned(), reason: "they are attached already".to_owned() };
         let btf = self.btf.take().ok_or_else(missing)?;
+        devices::clean();
         for state in &mut self.hooks {
             if state.reason.is_some() {
                 continue;
             }
             if state.hook.attach == Attach::Devices {
-                devices::load(&mut self.ebpf)?;
-                self.devices.sync(&mut self.ebpf, self.scope.id == 0)?;
+                // Not everybody needs it: where a rule does, its want is a reason in the status.
+                if let Err(error) = self.devices.load(&mut self.ebpf) {
+                    state.reason = Some(error.to_string());
+                    continue;
+                }
+                if let Err(error) = self.devices.sync(&mut self.ebpf, self.scope.id == 0) {
+                    tracing::warn!("watching network devices: {error}");
+                }
             } else {
                 let program = program(&mut self.ebpf, state.hook.name)?;
                 attach_one(program, state.hook, &self.scope, &btf)?;
@@ -208,6 +217,18 @@ impl Kernel {
     #[must_use]
     pub fn devices(&self) -> usize {
         self.devices.count()
+    }
+
+    /// Which network devices cannot be watched, and why.
+    #[must_use]
+    pub fn devices_refused(&self) -> Option<String> {
+        self.devices.refused()
+    }
+
+    /// Detaches and removes everything; what could not be removed.
+    #[must_use]
+    pub fn end(mut self) -> Vec<String> {
+        self.devices.detach()
     }
 
     /// Takes the rings out. Must run inside the event loop.

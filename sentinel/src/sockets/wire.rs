@@ -1,4 +1,4 @@
-//! Messages of NETLINK_SOCK_DIAG, as bytes.
+//! Messages of NETLINK_SOCK_DIAG, as bytes; what all of netlink has in common is used by `kernel::tc` too.
 //!
 //! Layouts: include/uapi/linux/{netlink,sock_diag,inet_diag}.h. Invariant: bytes that come in are hostile: every length is
 //! checked, nothing is cast, and what does not add up is an error, never half a connection. No system calls here.
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// A message that does not add up.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
-#[error("a malformed answer of the kernel's socket table: {0}")]
+#[error("a malformed answer of the kernel over netlink: {0}")]
 pub struct Malformed(&'static str);
 
 /// Message types.
@@ -167,20 +167,45 @@ pub fn connection(body: &[u8], protocol: u8) -> Result<Option<Connection>, Malfo
 }
 
 /// The cgroup among the attributes behind a socket.
-fn cgroup(mut attributes: &[u8]) -> Result<Option<u64>, Malformed> {
+fn cgroup(bytes: &[u8]) -> Result<Option<u64>, Malformed> {
     let mut found = None;
-    while !attributes.is_empty() {
-        let (length, kind) = (usize::from(u16_at(attributes, 0)?), u16_at(attributes, 2)? & TYPE_MASK);
-        let value = attributes.get(4..length).ok_or(Malformed("an attribute longer than its message"))?;
+    for attribute in attributes(bytes) {
+        let (kind, value) = attribute?;
         if kind == CGROUP_ID {
             found = Some(u64::from_ne_bytes(array_at(value, 0)?));
         }
-        attributes = attributes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Ok(found)
 }
 
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], Malformed> {
+/// Type and value of an attribute.
+pub type Attribute<'a> = (u16, &'a [u8]);
+
+/// Type and value of each attribute; ends after the first that does not add up.
+pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = Result<Attribute<'_>, Malformed>> {
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let (one, rest) = attribute(bytes).map_or_else(|bad| (Err(bad), &[][..]), |(one, rest)| (Ok(one), rest));
+        bytes = rest;
+        Some(one)
+    })
+}
+
+/// The first attribute, and what follows it.
+fn attribute(bytes: &[u8]) -> Result<(Attribute<'_>, &[u8]), Malformed> {
+    let (length, kind) = (usize::from(u16_at(bytes, 0)?), u16_at(bytes, 2)? & TYPE_MASK);
+    let value = bytes.get(4..length).ok_or(Malformed("an attribute longer than its message"))?;
+    Ok(((kind, value), bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
+}
+
+/// The bytes at an offset.
+///
+/// # Errors
+///
+/// [`Malformed`] if there are fewer.
+pub fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], Malformed> {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().ok_or(Malformed("too short"))
 }
 
@@ -188,7 +213,12 @@ fn u16_at(bytes: &[u8], at: usize) -> Result<u16, Malformed> {
     array_at(bytes, at).map(u16::from_ne_bytes)
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Malformed> {
+/// The number at an offset.
+///
+/// # Errors
+///
+/// [`Malformed`] if the bytes end before it.
+pub fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Malformed> {
     array_at(bytes, at).map(u32::from_ne_bytes)
 }
 

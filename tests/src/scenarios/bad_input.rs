@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
 
-use super::{enforce_lab::has_tcx, events::text};
+use super::events::text;
 use crate::harness::{
     cgroup,
     leftovers::Snapshot,
@@ -231,14 +231,10 @@ fn require_whole(ctx: &Ctx) -> Result<()> {
     let config = ctx.write("sentinel.toml", "[egress]\nbypass = \"allow\"\n")?;
     let open = egress().arg("--config").arg(config.as_os_str());
     refused(ctx, open, 1, &["--require", "partial", "af_packet"])?;
-    if has_tcx() {
-        let full = egress().start()?;
-        ensure!(full.status_code()? == 0, "not full: {}", full.status_json()?);
-        let ended = full.stop()?;
-        ensure!(ended.code == Some(0), "{ended:?}");
-    } else {
-        refused(ctx, egress(), 1, &["--require", "partial", "forwarding", "tcx"])?;
-    }
+    let full = egress().start()?;
+    ensure!(full.status_code()? == 0, "not full: {}", full.status_json()?);
+    let ended = full.stop()?;
+    ensure!(ended.code == Some(0), "{ended:?}");
     let monitor = ctx.sentinel().policy(&files).args(["--require", "full"]);
     refused(ctx, monitor, 1, &["--require", "none", "monitor"])
 }

@@ -1,15 +1,15 @@
 //! Techniques that leave past the sockets of the Internet families: packet sockets, AF_XDP, tun, forwarding, tunnels, SCTP, and
 //! families that carry IP under another name.
 //!
-//! Refused by `socket_create` and `file_open` where there are LSM programs, and on devices where there is tcx. Elsewhere the
-//! controls run alone. Invariant: what is not refused is shown to be said in the status.
+//! Refused by `socket_create` and `file_open` where there are LSM programs, and on devices where the scope is the whole host.
+//! Elsewhere the controls run alone. Invariant: what is not refused is shown to be said in the status.
 
 use anyhow::{Context, Result, ensure};
 
 use super::{
     egress_devices,
     egress_lab::{Field, PROOF, RULES, Side, Way, one, some},
-    enforce_lab::{EPERM, PATIENCE, has_tcx, is_blocked, stop},
+    enforce_lab::{EPERM, PATIENCE, is_blocked, stop},
 };
 use crate::harness::{
     scenario::{Ctx, Place, Scenario, World},
@@ -34,9 +34,9 @@ pub(super) fn enforced(ctx: &Ctx) -> bool {
     ctx.place == Place::Vm
 }
 
-/// Whether this run can show refusals on devices: whole host, and a kernel with tcx.
+/// Whether this run can show refusals on devices: whole host.
 pub(super) fn on_devices(ctx: &Ctx) -> bool {
-    ctx.place == Place::Vm && has_tcx()
+    ctx.place == Place::Vm
 }
 
 pub(super) const PACKET: [Way; 10] = [

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::{
     egress_bypass,
     egress_lab::{self, Field, PROOF, QUIET, RULES, Side, alerted_for},
-    enforce_lab::{has_tcx, stop},
+    enforce_lab::stop,
 };
 use crate::harness::{
     net::{NEAR_V4, NEAR_V6},
@@ -90,10 +90,9 @@ fn replies(ctx: &Ctx) -> Result<()> {
         let address = asker(Side::Forbidden, number + 21, v6);
         let came = ask(ctx, &field, question, address, 3)?;
         // The kernel's RST in IPv6 belongs to no socket at all: only a program on the device sees it.
-        // On kernels before 6.6 its SYN-ACK in IPv6 passes none either (seen on 6.1); those have no tcx to see it.
+        // On kernels before 6.6 the SYN-ACK in IPv6 passes no cgroup hook either (seen on 6.1).
         let of_kernel = question.name == "RST" && !egress_bypass::on_devices(ctx);
-        let of_old_kernel = question.name == "SYN-ACK" && !has_tcx();
-        let past_cgroups = v6 && (of_kernel || of_old_kernel);
+        let past_cgroups = v6 && of_kernel;
         let leaves = (scoped && !question.by_listener) || past_cgroups;
         ensure!((came > 0) == leaves, "{}, IPv6 {v6}: {came} answers", question.name);
         if !leaves {

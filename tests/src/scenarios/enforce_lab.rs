@@ -38,7 +38,7 @@ pub(super) enum Shown {
     Exempt(&'static str),
 }
 
-/// Whether this kernel takes programs on network devices: since 6.6.
+/// Whether a descriptor can hold a program to a network device on this kernel: since 6.6.
 pub(super) fn has_tcx() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split('.').map_while(|part| part.parse::<u32>().ok());

@@ -25,6 +25,7 @@ pub(super) fn all() -> Vec<Scenario> {
         Scenario { name: "hot-reload-of-every-kind", world: World::Both, run: every_kind },
         Scenario { name: "hot-reload-refuses-what-is-wrong", world: World::Both, run: refused },
         Scenario { name: "policy-modes-in-the-settings", world: World::Both, run: modes },
+        Scenario { name: "policy-rule-that-explodes", world: World::Both, run: explodes },
         Scenario { name: "hot-reload-within-a-second", world: World::Vm, run: within_a_second },
         Scenario { name: "hot-reload-many-times", world: World::Both, run: many_times },
     ]
@@ -162,6 +163,28 @@ fn modes(ctx: &Ctx) -> Result<()> {
     let refused = |alert: &serde_json::Value| text(alert, "/message").contains("sentinel.secnd");
     sentinel.wait_alert(PATIENCE, refused)?;
     lab.ground.expect(ctx, FORBIDDEN, EPERM)?;
+    stop(sentinel)
+}
+
+/// A rule without end is stopped, told with its place, and means what its `on_error` says; the others go on.
+fn explodes(ctx: &Ctx) -> Result<()> {
+    let rego = "package sentinel.boom\n\n# METADATA\n# custom:\n#   id: boom\n#   on_error: deny\ndeny contains \"no\" if {\n\t\
+                input.event.action == \"connect\"\n\tinput.destination.ip == \"203.0.113.1\"\n\tsome x in numbers.range(1, 1000)\n\t\
+                some y in numbers.range(1, 1000)\n\tsome z in numbers.range(1, 1000)\n\tx + y + z == -1\n}\n\nalert contains {\"id\": \
+                \"calm\", \"msg\": \"connect\"} if input.event.action == \"connect\"\n";
+    let lab = Lab::prepare(ctx)?;
+    fs::write(lab.directory.join("boom.rego"), rego)?;
+    let sentinel = lab.start()?;
+    lab.ground.expect(ctx, OTHER, 0)?;
+    sentinel.wait_alert(PATIENCE, |alert| is_rule(alert, "calm"))?;
+    lab.becomes("a rule that is denied for want of an answer", FORBIDDEN, EPERM, &sentinel)?;
+    let told = sentinel.wait_alert(PATIENCE, |alert| is_rule(alert, "rule-error"))?;
+    let message = text(&told, "/message");
+    ensure!(message.contains("boom.rego:") && message.contains("limit"), "{message}");
+    let errors = sentinel.status_json()?["rule_errors"].as_u64();
+    ensure!(errors >= Some(1), "{errors:?} errors in the status");
+    lab.ground.expect(ctx, OTHER, 0)?;
+    sentinel.wait_alerts(2, PATIENCE, |alert| is_rule(alert, "calm"))?;
     stop(sentinel)
 }
 

@@ -8,6 +8,7 @@ mod demo_table;
 mod egress_bypass;
 mod egress_calls;
 mod egress_devices;
+mod egress_filters;
 mod egress_first;
 mod egress_lab;
 mod egress_replies;
@@ -37,6 +38,7 @@ mod jurisdictions;
 mod leftovers;
 mod names;
 mod operator_blocks;
+mod replay;
 mod selftest;
 
 use crate::harness::scenario::Scenario;
@@ -70,9 +72,11 @@ pub fn all() -> Vec<Scenario> {
     all.extend(egress_rewrite::all());
     all.extend(egress_first::all());
     all.extend(egress_bypass::all());
+    all.extend(egress_filters::all());
     all.extend(egress_replies::all());
     all.extend(egress_storm::all());
     all.extend(geo_files::all());
+    all.extend(replay::all());
     all.extend(demo::all());
     all.extend(bench::all());
     all.extend(bench_net::all());

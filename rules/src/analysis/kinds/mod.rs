@@ -59,6 +59,14 @@ pub(crate) struct UnknownAction {
     pub(crate) word: String,
 }
 
+/// A text that a condition asks a field to be, or with `prefix` to begin with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Named {
+    pub(crate) field: String,
+    pub(crate) text: String,
+    pub(crate) prefix: bool,
+}
+
 #[derive(Default, Clone)]
 struct Env {
     locals: Locals,
@@ -82,21 +90,43 @@ impl Env {
 /// Finds kinds, and remembers what it found about rules without arguments.
 pub(crate) struct Kinds<'c> {
     corpus: &'c Corpus,
-    truths: BTreeMap<usize, Bounds>,
+    truths: BTreeMap<usize, (Bounds, BTreeSet<Named>)>,
     unknown: BTreeSet<UnknownAction>,
+    named: BTreeSet<Named>,
     fuel: u32,
 }
 
 impl<'c> Kinds<'c> {
     /// The corpus must hold no cycle.
     pub(crate) fn new(corpus: &'c Corpus) -> Kinds<'c> {
-        Kinds { corpus, truths: BTreeMap::new(), unknown: BTreeSet::new(), fuel: FUEL }
+        Kinds { corpus, truths: BTreeMap::new(), unknown: BTreeSet::new(), named: BTreeSet::new(), fuel: FUEL }
     }
 
     /// The kinds for which a definition can have a member.
     pub(crate) fn of_definition(&mut self, definition: Definition) -> KindSet {
         self.fuel = FUEL;
+        self.named.clear();
         self.definition(definition, &[], false).may
+    }
+
+    /// The texts that the definition asked for last, and its helpers, ask fields to be.
+    pub(crate) fn named(&mut self) -> BTreeSet<Named> {
+        std::mem::take(&mut self.named)
+    }
+
+    /// Looks at a condition whose texts are not asked for, but excluded.
+    fn excluded(&mut self, look: impl FnOnce(&mut Self) -> Bounds) -> Bounds {
+        let before = std::mem::take(&mut self.named);
+        let bounds = look(self);
+        self.named = before;
+        bounds
+    }
+
+    fn name(&mut self, known: &Known, texts: &BTreeSet<String>, prefix: bool) {
+        if let Known::Input(path) = known {
+            let named = |text: &String| Named { field: path.join("."), text: text.clone(), prefix };
+            self.named.extend(texts.iter().map(named));
+        }
     }
 
     /// Texts that were compared with the action and name no kind.
@@ -181,7 +211,7 @@ impl<'c> Kinds<'c> {
                 UNKNOWN
             }
             Literal::Expr { expr, .. } => self.truth(module, expr, env),
-            Literal::NotExpr { expr, .. } => self.truth(module, expr, &mut env.clone()).not(),
+            Literal::NotExpr { expr, .. } => self.excluded(|kinds| kinds.truth(module, expr, &mut env.clone()).not()),
             Literal::Every { .. } => UNKNOWN,
         };
         // Under `with`, the condition may look at another input.
@@ -197,7 +227,7 @@ impl<'c> Kinds<'c> {
             Expr::Bool { .. } => NEVER,
             Expr::BoolExpr { op: BoolOp::Eq, lhs, rhs, .. } => self.compare(module, lhs, rhs, env),
             Expr::BoolExpr { op: BoolOp::Ne, lhs, rhs, .. } => {
-                let equal = self.compare(module, lhs, rhs, env);
+                let equal = self.excluded(|kinds| kinds.compare(module, lhs, rhs, env));
                 if equal == UNKNOWN { UNKNOWN } else { equal.not() }
             }
             Expr::AssignExpr { op, lhs, rhs, .. } => self.assign(module, op, lhs, rhs, env),
@@ -217,6 +247,9 @@ impl<'c> Kinds<'c> {
     }
 
     fn equal(&mut self, left: &Known, right: &Known, span: &Span) -> Bounds {
+        if let (field, Known::OneOf(texts)) | (Known::OneOf(texts), field) = (left, right) {
+            self.name(field, texts, false);
+        }
         match (left, right) {
             (action, Known::OneOf(texts)) | (Known::OneOf(texts), action) if action.is_action() => {
                 let bounds = Bounds::exactly(self.kinds(texts, span));
@@ -228,6 +261,9 @@ impl<'c> Kinds<'c> {
     }
 
     fn member(&mut self, value: &Known, collection: &Known, span: &Span) -> Bounds {
+        if let Known::Collection(texts) = collection {
+            self.name(value, texts, false);
+        }
         match collection {
             Known::Collection(texts) if value.is_action() => Bounds::exactly(self.kinds(texts, span)),
             _ => UNKNOWN,
@@ -289,9 +325,11 @@ impl<'c> Kinds<'c> {
     }
 
     fn rule_truth(&mut self, node: usize) -> Bounds {
-        if let Some(bounds) = self.truths.get(&node) {
+        if let Some((bounds, named)) = self.truths.get(&node) {
+            self.named.extend(named.iter().cloned());
             return *bounds;
         }
+        let outside = std::mem::take(&mut self.named);
         let corpus = self.corpus;
         let definitions = &corpus.graph.nodes[node].definitions;
         let plain = definitions.iter().all(|d| match corpus.rule(*d) {
@@ -304,14 +342,21 @@ impl<'c> Kinds<'c> {
         let bounds = if plain { truths.fold(NEVER, Bounds::or) } else { UNKNOWN };
         // Running out of fuel is no property of the rule.
         if self.fuel > 0 {
-            self.truths.insert(node, bounds);
+            self.truths.insert(node, (bounds, self.named.clone()));
         }
+        self.named.extend(outside);
         bounds
     }
 
     fn call(&mut self, module: usize, fcn: &Expr, params: &[Ref<Expr>], env: &Env) -> Bounds {
         let corpus = self.corpus;
         let Resolved::Path(path) = corpus.modules[module].names.resolve(fcn, &env.locals) else { return UNKNOWN };
+        if let ("startswith", [text, prefix]) = (fcn.span().text(), params) {
+            let (text, prefix) = (self.known(module, text, env), self.known(module, prefix, env));
+            if let Known::OneOf(prefixes) = prefix {
+                self.name(&text, &prefixes, true);
+            }
+        }
         let Some(node) = corpus.graph.find(&exact(&path)) else { return UNKNOWN };
         let args: Vec<Known> = params.iter().map(|param| self.known(module, param, env)).collect();
         let definitions = corpus.graph.nodes[node].definitions.iter();

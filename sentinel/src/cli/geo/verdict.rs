@@ -19,7 +19,7 @@ use crate::{
 
 /// What a rule would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Effect {
+pub(in crate::cli) enum Effect {
     /// An exemption lets it through.
     Exempt,
     /// It is refused.
@@ -34,7 +34,7 @@ pub(super) enum Effect {
 
 impl Effect {
     /// For people.
-    pub(super) const fn text(self) -> &'static str {
+    pub(in crate::cli) const fn text(self) -> &'static str {
         match self {
             Self::Exempt => "allowed by exemption",
             Self::Refuse => "refused",
@@ -45,7 +45,7 @@ impl Effect {
     }
 
     /// For programs.
-    pub(super) const fn word(self) -> &'static str {
+    pub(in crate::cli) const fn word(self) -> &'static str {
         match self {
             Self::Exempt => "exempt",
             Self::Refuse => "refuse",
@@ -58,39 +58,41 @@ impl Effect {
 
 /// A rule that holds for the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Hit {
+pub(in crate::cli) struct Hit {
     /// Its id.
-    pub(super) id: String,
+    pub(in crate::cli) id: String,
     /// Where it is written.
-    pub(super) place: String,
+    pub(in crate::cli) place: String,
     /// What it would do.
-    pub(super) effect: Effect,
+    pub(in crate::cli) effect: Effect,
     /// What in the address makes it hold.
-    pub(super) because: String,
+    pub(in crate::cli) because: String,
     /// `only` and `except`; empty when it holds for everyone.
-    pub(super) limits: String,
+    pub(in crate::cli) limits: String,
+    /// Its place among the standing rules; none for what no policy says.
+    pub(in crate::cli) entry: Option<usize>,
     /// 0 exemption, 1 networks, 2 countries and regions, 3 unknown country.
     rank: u8,
 }
 
 /// Everything that the standing rules say of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Judgement {
+pub(in crate::cli) struct Judgement {
     /// What happens to whoever is under no `only` or `except`.
-    pub(super) effect: Effect,
+    pub(in crate::cli) effect: Effect,
     /// All rules that hold, in the order in which they are looked at.
-    pub(super) hits: Vec<Hit>,
+    pub(in crate::cli) hits: Vec<Hit>,
     /// Rules that cannot be enforced with these databases.
-    pub(super) notes: Vec<String>,
+    pub(in crate::cli) notes: Vec<String>,
 }
 
 impl Judgement {
     /// The rule that decides.
-    pub(super) fn deciding(&self) -> Option<&Hit> {
+    pub(in crate::cli) fn deciding(&self) -> Option<&Hit> {
         self.hits.iter().find(|hit| hit.limits.is_empty())
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(in crate::cli) fn json(&self) -> Value {
         let hit = |hit: &Hit| json!({ "id": hit.id, "location": hit.place, "effect": hit.effect.word(), "because": hit.because, "limits": hit.limits });
         json!({
             "effect": self.effect.word(),
@@ -102,29 +104,30 @@ impl Judgement {
 }
 
 /// What is asked.
-pub(super) struct Question<'a> {
+pub(in crate::cli) struct Question<'a> {
     /// The destination, normalised.
-    pub(super) address: IpAddr,
+    pub(in crate::cli) address: IpAddr,
     /// What the databases say of it.
-    pub(super) opinion: &'a Opinion,
+    pub(in crate::cli) opinion: &'a Opinion,
     /// The databases.
-    pub(super) votes: &'a Votes,
+    pub(in crate::cli) votes: &'a Votes,
     /// The standing rules.
-    pub(super) standing: &'a [StandingEntry],
+    pub(in crate::cli) standing: &'a [StandingEntry],
     /// The embargo programmes that the policies have.
-    pub(super) programmes: &'a Programmes,
+    pub(in crate::cli) programmes: &'a Programmes,
     /// Global mode.
-    pub(super) mode: Mode,
+    pub(in crate::cli) mode: Mode,
     /// What happens to unknown countries.
-    pub(super) unknown: Unknown,
+    pub(in crate::cli) unknown: Unknown,
     /// Seconds since 1970.
-    pub(super) now: i64,
+    pub(in crate::cli) now: i64,
 }
 
 impl Question<'_> {
     /// The answer.
-    pub(super) fn judge(&self) -> Judgement {
-        let mut hits: Vec<Hit> = self.standing.iter().filter_map(|entry| self.hit(entry)).collect();
+    pub(in crate::cli) fn judge(&self) -> Judgement {
+        let mut hits: Vec<Hit> =
+            self.standing.iter().enumerate().filter_map(|(index, entry)| self.hit(index, entry)).collect();
         hits.extend(self.outside_allow_list());
         hits.extend(self.unknown_country());
         // An enforcing rule is looked at before a monitoring one, as in the kernel's tables.
@@ -133,23 +136,22 @@ impl Question<'_> {
         Judgement { effect, hits, notes: self.notes() }
     }
 
-    fn hit(&self, entry: &StandingEntry) -> Option<Hit> {
-        let blocked = |rank, because| Some(self.made(entry, self.block(entry), rank, because));
+    fn hit(&self, index: usize, entry: &StandingEntry) -> Option<Hit> {
+        let made = |effect, rank, because| self.made((index, entry), effect, rank, because);
+        let blocked = |rank, because| Some(made(self.block(entry), rank, because));
         match &entry.value {
             StandingValue::BlockCidr(net) if self.within(net) => blocked(1, format!("network {net}")),
             StandingValue::BlockCountry(country) => {
                 let country = Country::from_bytes(country.0)?;
                 let wanted = Selection::countries([country].into_iter().collect());
-                self.opinion
-                    .is_in(&wanted)
-                    .then(|| self.made(entry, self.block(entry), 2, format!("country {country}")))
+                self.opinion.is_in(&wanted).then(|| made(self.block(entry), 2, format!("country {country}")))
             }
             StandingValue::BlockRegion(code) => {
                 let wanted = Selection::regions([code.parse().ok()?]);
-                self.opinion.is_in(&wanted).then(|| self.made(entry, self.block(entry), 2, format!("region {code}")))
+                self.opinion.is_in(&wanted).then(|| made(self.block(entry), 2, format!("region {code}")))
             }
             StandingValue::Exemption(exemption) if exemption.expires > self.now => {
-                Some(self.made(entry, Effect::Exempt, 0, self.exempt(exemption)?))
+                Some(made(Effect::Exempt, 0, self.exempt(exemption)?))
             }
             StandingValue::BlockCidr(_)
             | StandingValue::Exemption(_)
@@ -161,9 +163,9 @@ impl Question<'_> {
         }
     }
 
-    fn made(&self, entry: &StandingEntry, effect: Effect, rank: u8, because: String) -> Hit {
+    fn made(&self, (index, entry): (usize, &StandingEntry), effect: Effect, rank: u8, because: String) -> Hit {
         let place = format!("{}:{}", entry.file, entry.line);
-        Hit { id: entry.id.clone(), place, effect, because, limits: limits(entry), rank }
+        Hit { id: entry.id.clone(), place, effect, because, limits: limits(entry), entry: Some(index), rank }
     }
 
     fn block(&self, entry: &StandingEntry) -> Effect {
@@ -196,16 +198,16 @@ impl Question<'_> {
 
     /// The allow list, if there is one and it does not name the country.
     fn outside_allow_list(&self) -> Option<Hit> {
-        let named = self.standing.iter().filter_map(|entry| match &entry.value {
+        let named = self.standing.iter().enumerate().filter_map(|entry| match &entry.1.value {
             StandingValue::AllowCountry(country) => Some((entry, Country::from_bytes(country.0)?)),
             _ => None,
         });
-        let named: Vec<(&StandingEntry, Country)> = named.collect();
+        let named: Vec<((usize, &StandingEntry), Country)> = named.collect();
         let (first, _) = named.first()?;
         let allowed: CountrySet = named.iter().map(|(_, country)| *country).collect();
         let because = format!("country {}, which no allow_countries names", super::joined(&self.opinion.countries, ""));
         let outside = self.opinion.is_in(&Selection::countries(allowed.complement()));
-        outside.then(|| self.made(first, self.block(first), 2, because))
+        outside.then(|| self.made(*first, self.block(first.1), 2, because))
     }
 
     /// What `unknown` says, while a rule on countries is in force.
@@ -223,6 +225,7 @@ impl Question<'_> {
             effect,
             because: "no known country".to_owned(),
             limits: String::new(),
+            entry: None,
             rank: 3,
         })
     }

@@ -1,0 +1,3 @@
+package sentinel.golden
+
+block_cidrs contains "203.0.113.0/33"

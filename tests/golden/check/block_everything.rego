@@ -1,0 +1,3 @@
+package sentinel.golden
+
+block_cidrs contains "0.0.0.0/0"

@@ -1,0 +1,6 @@
+# METADATA
+# custom:
+#   id: shells
+package sentinel.two
+
+deny contains "shell" if input.process.name == "sh"

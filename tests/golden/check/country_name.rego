@@ -1,0 +1,3 @@
+package sentinel.golden
+
+block_countries contains "Iran"

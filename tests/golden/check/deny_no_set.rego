@@ -1,0 +1,5 @@
+package sentinel.golden
+
+deny := true if {
+	input.event.action == "exec"
+}

@@ -1,0 +1,3 @@
+package sentinel.golden
+
+deny contains "shell" if any([input.process.name == "sh", input.process.name == "bash"])

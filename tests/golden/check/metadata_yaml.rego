@@ -1,0 +1,7 @@
+package sentinel.golden
+
+# METADATA
+# title: Shell: started
+# custom:
+#   severity: high
+deny contains "shell" if input.process.name == "sh"

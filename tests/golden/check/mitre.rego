@@ -1,0 +1,7 @@
+package sentinel.golden
+
+# METADATA
+# title: Shell
+# custom:
+#   mitre: [T59.4]
+deny contains "shell" if input.process.name == "sh"

@@ -1,0 +1,3 @@
+package sentinel.golden
+
+alert contains "shell" if regex.match("(sh", input.process.name)

@@ -1,0 +1,5 @@
+package sentinel.golden
+
+deny contains {"msg": "no shells", "scope": "host"} if {
+	input.event.action == "exec"
+}

@@ -1,0 +1,3 @@
+package sentinel.golden
+
+block_cidrs contains input.destination.ip

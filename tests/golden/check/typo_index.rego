@@ -1,0 +1,5 @@
+package sentinel.golden
+
+deny contains "shell" if {
+	input["process"]["nmae"] == "sh"
+}

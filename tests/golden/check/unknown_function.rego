@@ -1,0 +1,3 @@
+package sentinel.golden
+
+deny contains "shell" if startwith(input.process.executable, "/tmp/")

@@ -1,0 +1,6 @@
+package sentinel.golden
+
+deny[msg] {
+	input.process.name == "sh"
+	msg := "shell"
+}

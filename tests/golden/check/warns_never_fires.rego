@@ -1,0 +1,7 @@
+# check: --deny-warnings
+package sentinel.golden
+
+alert contains "both" if {
+	input.event.action == "exec"
+	input.event.action == "open"
+}

@@ -1,0 +1,4 @@
+# check: --deny-warnings
+package sentinel.golden
+
+block_country contains "IR"

@@ -1,0 +1,7 @@
+package sentinel.golden
+
+deny contains "shell" if {
+	input.event.action == "exec"
+	some n in numbers.range(1, input.process.pid)
+	n == 7
+}
