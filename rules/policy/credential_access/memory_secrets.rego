@@ -54,7 +54,6 @@ alert contains msg if {
 # description: A program in a world-writable directory or without a file opens the memory of another. Files below /proc have no lasting identity that an entry could hold, so it is an alert.
 # custom:
 #   id: process-memory-read-by-dropped-program
-#   accept: [entry-wider-than-rule]
 #   severity: critical
 #   mitre: [T1003.007]
 #   maturity: stable
