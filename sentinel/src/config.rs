@@ -4,6 +4,8 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
+    marker::PhantomData,
     num::{NonZeroU32, NonZeroU64},
     path::{Path, PathBuf},
     time::Duration,
@@ -13,7 +15,10 @@ use alerts::Sink;
 use anyhow::{Context as _, Result, bail};
 use geoip::{Accept, VoteRule};
 use rules::Verification;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use crate::{
     bundle::{self, BundleFlags, BundleSection},
@@ -145,13 +150,13 @@ struct Document {
     record: Option<PathBuf>,
     #[serde(alias = "record_bytes")]
     record_bytes: Option<NonZeroU64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     geo: GeoSection,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     egress: EgressSection,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     policies: PoliciesSection,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     bundle: BundleSection,
 }
 
@@ -179,6 +184,25 @@ pub enum Tests {
     Require,
     /// Nothing: tests are not run.
     Skip,
+}
+
+/// Reads a section: serde would take a list for one as well.
+fn section<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Section<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Section<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a section with keys")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(Section(PhantomData))
 }
 
 /// `geoip`: a list, or one file without brackets.
@@ -473,6 +497,8 @@ mod tests {
             ("[geo]\nupdater = [\"/u\"]\n", "there is none"),
             ("geoip = [\"/a\"]\n[geo]\nupdater-interval-hours = 0\n", "give 1 to"),
             ("geoip = 3\n", "file name"),
+            ("policies = []\n", "a section with keys"),
+            ("egress = []\n", "a section with keys"),
         ] {
             let error = format!("{:#}", load(text).unwrap_err());
             assert!(error.contains(why), "{text}: {error}");

@@ -81,8 +81,9 @@ fn policies(ctx: &Ctx) -> Result<()> {
 fn config(ctx: &Ctx) -> Result<()> {
     let scope = ctx.cgroup("bad")?;
     for (name, body, words) in [
-        ("unknown.toml", "mode = \"monitor\"\npolicies = []\n", ["line 2", "unknown field `policies`"]),
+        ("unknown.toml", "mode = \"monitor\"\npolices = []\n", ["line 2", "unknown field `polices`"]),
         ("nested.toml", "[geo]\n\nunknwon = \"deny\"\n", ["line 3", "unknown field `unknwon`"]),
+        ("list.toml", "mode = \"monitor\"\npolicies = []\n", ["line 2", "a section with keys"]),
         ("value.toml", "\n\nmode = \"guard\"\n", ["line 3", "`enforce`"]),
         ("syntax.toml", "mode = \n", ["line 1", "mode = "]),
     ] {

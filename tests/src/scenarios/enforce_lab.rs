@@ -164,12 +164,20 @@ impl Ground {
 
 /// Writes another text into the policy file and reloads; returns when it is in force.
 pub(super) fn reload(sentinel: &Sentinel, policy: &Path, rego: &str) -> Result<()> {
-    let generation =
-        || -> Result<u64> { sentinel.status_json()?["generation"].as_u64().context("the status shows no generation") };
-    let before = generation()?;
+    let state = || -> Result<(u64, String)> {
+        let status = sentinel.status_json()?;
+        let generation = status["generation"].as_u64().context("the status shows no generation")?;
+        Ok((generation, text(&status, "/policy_sha256").to_owned()))
+    };
+    let before = state()?;
+    // After a refusal the text in force is not that of the file, and may be the new one already.
+    let refused = !sentinel.status_json()?["refused_reload"].is_null();
+    let same = refused || std::fs::read_to_string(policy).is_ok_and(|old| old == rego);
     std::fs::write(policy, rego).with_context(|| format!("writing {}", policy.display()))?;
     sentinel.signal(libc::SIGHUP)?;
-    eventually("a new generation", PATIENCE, || Ok((generation()? > before).then_some(())))
+    // The daemon looks by itself too, so a generation may come in between that is of the text before.
+    let there = |now: (u64, String)| now.0 > before.0 && (same || now.1 != before.1);
+    eventually("a new generation", PATIENCE, || Ok(there(state()?).then_some(())))
         .with_context(|| format!("sentinel said:\n{}", sentinel.stderr()))
 }
 
