@@ -71,6 +71,9 @@ const FILES: KindSet = KindSet::of(Kind::Exec)
     .with(Kind::Mount)
     .with(Kind::Mmap);
 
+/// Every kind that gives a file another name.
+const RENAMED: KindSet = KindSet::of(Kind::Rename).with(Kind::Link);
+
 const fn field(
     path: &'static str,
     of: Type,
@@ -172,7 +175,14 @@ pub const FIELDS: &[Field] = &[
     field("file.name", Text, FILES, "\"curl\"", "The last part of `file.path`."),
     field("file.directory", Text, FILES, "\"/usr/bin\"", "`file.path` without its last part."),
     field("file.extension", Text, FILES, "\"sh\"", "What follows the last dot of `file.name`."),
-    field("file.inode", Text, FILES, "\"131099\"", "Inode number, as a string."),
+    field(
+        "file.target_path",
+        Text,
+        RENAMED,
+        "\"/etc/passwd\"",
+        "The new name, on rename and on link of a hard link; `file.path` is then the file by its old name.",
+    ),
+    field("file.inode", Text, FILES, "\"131099\"", "Inode number, as a string; not of a file that is only being made."),
     field("file.device", Text, FILES, "\"254:1\"", "Device as `major:minor`."),
     field("file.write", Boolean, OPEN, "false", "Whether it was opened for writing."),
     field("file.create", Boolean, OPEN, "false", "Whether this open made it."),

@@ -11,10 +11,12 @@ pub struct Config {
     pub enforce: u32,
     /// Thread group id of the daemon in the initial PID namespace; its own events are suppressed.
     pub own_tgid: u32,
-    /// Which hooks are attached, a bit for each number in [`crate::hook`].
-    pub attached: u32,
     /// Depth of the scope cgroup below the root; meaningless when `scope_cgroup` is 0.
     pub scope_level: u32,
+    /// Always zero.
+    pub pad: u32,
+    /// Which hooks are attached, a bit for each number in [`crate::hook`].
+    pub attached: u64,
     /// Id of the cgroup that reporting and enforcing are limited to; 0: the whole host.
     pub scope_cgroup: u64,
     /// Field offsets of the running kernel.
@@ -24,7 +26,7 @@ pub struct Config {
 impl Config {
     /// All zero: what the object file holds before the loader fills it in.
     pub const ZERO: Self =
-        Self { enforce: 0, own_tgid: 0, attached: 0, scope_level: 0, scope_cgroup: 0, offsets: Offsets::ZERO };
+        Self { enforce: 0, own_tgid: 0, scope_level: 0, pad: 0, attached: 0, scope_cgroup: 0, offsets: Offsets::ZERO };
 }
 
 macro_rules! offsets {
@@ -114,6 +116,8 @@ offsets! {
     super_block_s_dev: "super_block"."s_dev",
     /// Parent directory.
     dentry_d_parent: "dentry"."d_parent",
+    /// What the name stands for; null if there is no such file.
+    dentry_d_inode: "dentry"."d_inode",
     /// Name.
     dentry_d_name: "dentry"."d_name",
     /// Length of a name.
@@ -128,6 +132,8 @@ offsets! {
     mount_mnt_parent: "mount"."mnt_parent",
     /// Dentry that this mount covers.
     mount_mnt_mountpoint: "mount"."mnt_mountpoint",
+    /// File that is mapped.
+    vma_vm_file: "vm_area_struct"."vm_file",
     /// File about to be executed.
     binprm_file: "linux_binprm"."file",
     /// Name as given to execve.

@@ -19,6 +19,22 @@ pub mod kind {
     pub const BEFORE_EXEC: u16 = 4;
     /// A file was opened ([`super::Open`]).
     pub const OPEN: u16 = 10;
+    /// A name is made: file, directory, node or symbolic link is told by the hook ([`super::Change`]).
+    pub const CREATE: u16 = 11;
+    /// A rename ([`super::Change`]).
+    pub const RENAME: u16 = 12;
+    /// A hard or symbolic link ([`super::Change`]).
+    pub const LINK: u16 = 13;
+    /// A name is removed ([`super::Change`]).
+    pub const UNLINK: u16 = 14;
+    /// A file is cut ([`super::Change`]).
+    pub const TRUNCATE: u16 = 15;
+    /// Mode, owner or extended attributes change ([`super::Change`]).
+    pub const SETATTR: u16 = 16;
+    /// Something is mounted here ([`super::Change`]).
+    pub const MOUNT: u16 = 17;
+    /// A file is mapped to be executed, and a rule is about it ([`super::Change`]).
+    pub const MMAP: u16 = 18;
     /// A connect ([`super::Network`]).
     pub const CONNECT: u16 = 20;
     /// A send that names its destination ([`super::Network`]).
@@ -191,6 +207,28 @@ pub struct Open {
     pub device: u32,
 }
 
+/// A change of names or of a file, on its way; then the path, and if there is a second one NUL and that.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Common part.
+    pub header: Header,
+    /// The file; none if it is only being made.
+    pub file: FileId,
+    /// What has the new name until now; none if nothing has.
+    pub target: FileId,
+    /// File type and permissions.
+    pub mode: u32,
+    /// Link count.
+    pub links: u32,
+    /// Bytes of the path.
+    pub path: u16,
+    /// Bytes of the new name's path; 0 if there is none.
+    pub target_path: u16,
+    /// Link count of `target`.
+    pub target_links: u32,
+}
+
 /// A connect, send or packet.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -236,6 +274,7 @@ const _: () = {
     assert!(size_of::<Fork>() == 152);
     assert!(size_of::<Exec>() == 160);
     assert!(size_of::<Open>() == 168);
+    assert!(size_of::<Change>() == 176);
     assert!(size_of::<Network>() == 176);
     assert!(size_of::<Answer>() == 136);
 };

@@ -53,6 +53,12 @@ pub(crate) fn current(into: &mut Task) {
     unsafe { bpf_get_current_comm((&raw mut into.comm).cast(), size_of_val(&into.comm) as u32) };
 }
 
+/// Identity of the executable of the running task.
+#[inline(always)]
+pub(crate) fn current_executable() -> FileId {
+    executable(current_object())
+}
+
 /// Identity of the executable of a task; none for kernel threads.
 #[inline(always)]
 fn executable(task: Object) -> FileId {

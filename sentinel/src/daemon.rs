@@ -62,6 +62,8 @@ const REMIND: Duration = Duration::from_secs(3600);
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long the sinks get at the end.
 const FLUSH: Duration = Duration::from_secs(5);
+/// Of so many sweeps one looks whether paths of standing rules stand for other files, without having been told.
+const LABELS: u64 = 10;
 /// Why LSM programs are given up when no canary meets them.
 const LSM_NEVER_RUNS: &str = "LSM programs attach but never run (is bpf in the kernel's lsm= list?)";
 /// How long a client that asked for the end has to get its answer.
@@ -418,6 +420,7 @@ impl Daemon {
             Ok(new) => tracing::info!("{new} new network devices are watched"),
             Err(error) => tracing::error!("watching new network devices: {error}"),
         }
+        self.relabel();
         match report::lost(self) {
             Ok(lost) => self.pipeline.alerting.lost = lost,
             Err(error) => tracing::error!("reading counters: {error}"),

@@ -64,6 +64,8 @@ pub enum Event {
     Exec(Exec),
     /// A file was opened.
     Open(Open),
+    /// Names or a file change.
+    Change(Change),
     /// A connect, send or packet.
     Network(Network),
     /// A DNS answer.
@@ -104,6 +106,23 @@ pub struct Open {
     pub links: u32,
     /// Path of the file.
     pub path: Vec<u8>,
+}
+
+/// A change of names or of a file, on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Common part.
+    pub common: Common,
+    /// [`kind::CREATE`] to [`kind::MMAP`].
+    pub kind: u16,
+    /// The file; none if it is only being made.
+    pub file: FileId,
+    /// What has had the new name until now.
+    pub target: FileId,
+    /// Its path.
+    pub path: Vec<u8>,
+    /// Path of the new name, of renames and links.
+    pub target_path: Vec<u8>,
 }
 
 /// A connect, send or packet.
@@ -161,6 +180,7 @@ pub fn decode(record: &[u8]) -> Result<Event, Malformed> {
         kind::BEFORE_EXEC => reader.exec(common).map(Event::BeforeExec),
         kind::EXEC => reader.exec(common).map(Event::Exec),
         kind::OPEN => reader.open(common),
+        kind::CREATE..=kind::MMAP => reader.change(common),
         kind::CONNECT | kind::SEND | kind::PACKET | kind::SOCKET => reader.network(common),
         kind::ANSWER => reader.answer(common),
         _ => Err(reader.malformed("unknown kind")),
@@ -251,6 +271,19 @@ impl Reader<'_> {
         Ok(Event::Open(Open { common, file, fmode, mode, links, path }))
     }
 
+    fn change(&mut self, common: Common) -> Result<Event, Malformed> {
+        let (file, target, _mode, _links) = (self.file()?, self.file()?, self.u32()?, self.u32()?);
+        let (length, target_length, _links) = (self.u16()?, self.u16()?, self.u32()?);
+        let path = whole(&common, self.bytes(length)?);
+        let target_path = if target_length == 0 {
+            Vec::new()
+        } else {
+            self.array::<1>()?;
+            whole(&common, self.bytes(target_length)?)
+        };
+        Ok(Event::Change(Change { common, kind: self.kind, file, target, path, target_path }))
+    }
+
     fn network(&mut self, common: Common) -> Result<Event, Malformed> {
         let (given, destination) = (Address::from_octets(self.array()?), Address::from_octets(self.array()?));
         let (port, family, socket_type, protocol) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
@@ -330,6 +363,24 @@ mod tests {
         record[at..at + 4].copy_from_slice(&flag::PATH_TRUNCATED.to_ne_bytes());
         let Event::Open(open) = decode(&record).unwrap() else { panic!("not an open") };
         assert_eq!(open.path, b".../etc/shadow");
+    }
+
+    #[test]
+    fn both_paths_of_a_rename_are_told_apart() {
+        let size = size_of::<wire::Change>();
+        let mut record = vec![0; size];
+        record[12..14].copy_from_slice(&kind::RENAME.to_ne_bytes());
+        record[14..16].copy_from_slice(&(sentinel_common::hook::PATH_RENAME as u16).to_ne_bytes());
+        for (at, length) in
+            [(std::mem::offset_of!(wire::Change, path), 2_u16), (std::mem::offset_of!(wire::Change, target_path), 3)]
+        {
+            record[at..at + 2].copy_from_slice(&length.to_ne_bytes());
+        }
+        record.extend(b"/a\0/bc");
+        record[8..12].copy_from_slice(&(size as u32 + 6).to_ne_bytes());
+        let Event::Change(change) = decode(&record).unwrap() else { panic!("not a change") };
+        assert_eq!((change.path.as_slice(), change.target_path.as_slice()), (b"/a".as_slice(), b"/bc".as_slice()));
+        assert_eq!(change.kind, kind::RENAME);
     }
 
     #[test]

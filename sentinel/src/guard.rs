@@ -11,7 +11,7 @@ use sentinel_common::{
     address::{Address, Wrapping, normalise},
 };
 
-use crate::process::file_id;
+use crate::identity::Identities;
 
 /// Programs and libraries that the host cannot live without: path and identity of each that exists here.
 static VITAL: LazyLock<Vec<(String, FileId)>> = LazyLock::new(|| {
@@ -27,9 +27,10 @@ static VITAL: LazyLock<Vec<(String, FileId)>> = LazyLock::new(|| {
         "/bin/sh",
         "/bin/bash",
     ];
+    let identities = Identities::read();
     let all = fixed.iter().map(Path::new).chain([own.as_path(), init.as_path()]);
     all.flat_map(|path| [path.to_owned(), fs::canonicalize(path).unwrap_or_default()])
-        .filter_map(|path| Some((path.to_str()?.to_owned(), file_id(&fs::metadata(&path).ok()?))))
+        .filter_map(|path| Some((path.to_str()?.to_owned(), identities.of(&path).ok()?)))
         .collect()
 });
 

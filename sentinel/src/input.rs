@@ -16,7 +16,7 @@ use sentinel_common::{
 
 use crate::{
     bypass, clock,
-    event::{Common, Exec, Network, Open, taskless},
+    event::{Change, Common, Exec, Network, Open, taskless},
     process::{Process, name},
 };
 
@@ -234,6 +234,32 @@ pub fn open(event: &Open, actor: &Actor, host: &Host) -> Input {
     target.set("write", event.fmode & FMODE_WRITE != 0).set("create", event.fmode & FMODE_CREATED != 0);
     object.set_object("file", target);
     Input { value: object.build(), kind: Kind::Open }
+}
+
+/// The kind of a change of names or files.
+#[must_use]
+pub const fn kind_of_change(number: u16) -> Kind {
+    match number {
+        kind::CREATE => Kind::Create,
+        kind::RENAME => Kind::Rename,
+        kind::LINK => Kind::Link,
+        kind::UNLINK => Kind::Unlink,
+        kind::TRUNCATE => Kind::Truncate,
+        kind::SETATTR => Kind::Setattr,
+        kind::MOUNT => Kind::Mount,
+        _ => Kind::Mmap,
+    }
+}
+
+/// A change of names or files. Of a rename or a hard link `file.path` is the file and `file.target_path` its new name.
+#[must_use]
+pub fn change(event: &Change, actor: &Actor, host: &Host) -> Input {
+    let kind = kind_of_change(event.kind);
+    let mut object = base(&event.common, kind, actor, acting(&event.common, actor), host);
+    let mut target = file(&path_text(&event.path, 1), event.file);
+    target.set_some("target_path", (!event.target_path.is_empty()).then(|| text(&path_text(&event.target_path, 1))));
+    object.set_object("file", target);
+    Input { value: object.build(), kind }
 }
 
 /// What is known of a destination beside its address.

@@ -23,10 +23,12 @@ mod entry;
 mod event;
 mod geo;
 mod guard;
+mod identity;
 mod input;
 mod jurisdiction;
 #[expect(unsafe_code, reason = "map keys as plain memory, ring descriptors, handles of cgroups")]
 mod kernel;
+mod labels;
 mod names;
 mod notices;
 mod operator;
@@ -42,6 +44,7 @@ mod sockets;
 mod spellings;
 mod standing;
 mod status;
+mod watcher;
 mod world;
 
 fn main() -> ExitCode {

@@ -22,7 +22,7 @@ use sentinel_common::{
 use crate::{
     alerting::{Alerting, CanaryAlert, Finding, GeoFact, Note},
     entry::{self, Blocked},
-    event::{self, Answer, Common, Event, Exec, Network, Open, taskless},
+    event::{self, Answer, Change, Common, Event, Exec, Network, Open, taskless},
     input::{self, Actor, Host, Input},
     jurisdiction::Failure,
     kernel::verdicts::Verdicts,
@@ -81,6 +81,8 @@ pub struct Pipeline {
     pub names: Names,
     /// Counters.
     pub counts: Counts,
+    /// Names that standing rules are about may stand for other files now.
+    pub relabel: bool,
     /// Where events are recorded.
     pub recorder: Option<Recorder>,
     evaluator: Evaluator,
@@ -111,6 +113,7 @@ impl Pipeline {
             alerting,
             names: Names::default(),
             counts: Counts::default(),
+            relabel: false,
             recorder: None,
             evaluator,
             told_errors: HashMap::new(),
@@ -165,6 +168,7 @@ impl Pipeline {
             Event::Exec(exec) if exec.common.verdict.refused == 1 => self.refused_exec(&exec),
             Event::Exec(exec) => self.exec(&exec),
             Event::Open(open) => self.open(&open),
+            Event::Change(change) => self.change(&change),
             Event::Network(network) => self.network(&network),
             Event::Answer(answer) => self.answer(&answer),
         }
@@ -215,6 +219,17 @@ impl Pipeline {
         let subject = open.common.task.executable;
         let blocked = Blocked::File { file: open.file, path: open.path.clone(), access, subject };
         self.decide(&open.common, open.common.verdict, input, &blocked, None);
+    }
+
+    fn change(&mut self, change: &Change) {
+        let parts = self.actor_parts(&change.common.task);
+        let input = input::change(change, &parts.actor(), &self.host);
+        let subject = change.common.task.executable;
+        let access = entry::access_of_change(change.kind);
+        let blocked = Blocked::File { file: change.file, path: change.path.clone(), access, subject };
+        let labels = &self.world.labels;
+        self.relabel |= [&change.path, &change.target_path].into_iter().any(|path| labels.concerns(path));
+        self.decide(&change.common, change.common.verdict, input, &blocked, None);
     }
 
     fn network(&mut self, event: &Network) {
@@ -409,6 +424,7 @@ const fn kind_of(event: &Event) -> u16 {
         Event::BeforeExec(_) => kind::BEFORE_EXEC,
         Event::Exec(_) => kind::EXEC,
         Event::Open(_) => kind::OPEN,
+        Event::Change(change) => change.kind,
         Event::Network(network) => network.kind,
         Event::Answer(_) => kind::ANSWER,
     }

@@ -20,7 +20,7 @@ use crate::{
     countries::{ClassTable, CountryRules, CountryVerdicts},
     embargo::{self, Programmes},
     geo::{GeoData, News, watch::Built},
-    kernel::verdicts::{Place, Verdicts},
+    kernel::verdicts::{Place, Target, Verdicts},
     operator::Blocks,
     standing::{self, Compiled, Ruling, Setting},
     world::{CANARY, Numbers, World, event_rule, rule_of},
@@ -155,6 +155,7 @@ pub fn prepare(
         unknown_alerts: standing::has_geo(&standing) && config.unknown == Unknown::Alert,
         standing,
         operator: loaded.operator.clone(),
+        labels: compiled.labels.clone(),
     };
     Ok(Prepared { world, compiled, classes, image })
 }
@@ -261,10 +262,13 @@ pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
         standing.insert((place, held.entry.rule));
     }
     verdicts.set_geo(image.as_deref(), classes)?;
+    let rules: BTreeSet<u32> = standing.iter().map(|(_, rule)| *rule).collect();
     let event_rules: BTreeSet<u32> = world.event_rules.iter().copied().collect();
     verdicts.retain(|place, held| {
         let rule = held.entry.rule;
-        rule == CANARY || event_rules.contains(&rule_of(rule)) || standing.contains(&(place.clone(), rule))
+        // A label follows its file to other names for as long as its rule is in force.
+        let label = matches!(place.target, Target::File { .. }) && rules.contains(&rule);
+        label || rule == CANARY || event_rules.contains(&rule_of(rule)) || standing.contains(&(place.clone(), rule))
     })?;
     verdicts.keep_limits(&compiled.limits)?;
     Ok(world)

@@ -17,7 +17,7 @@ use sentinel_common::{
 use crate::{
     emit,
     maps::config,
-    path,
+    path::{self, Place},
     scratch::{Builder, MIDDLE, masked},
     task::{self, Object, field},
 };
@@ -85,7 +85,7 @@ fn exec(builder: &mut Builder, event: &mut Exec, bprm: Object) {
     let file = field!(bprm, binprm_file, Object);
     let inode = field!(file, file_f_inode, Object);
     let filename = field!(bprm, binprm_filename, u64);
-    let (path, whole) = path::prepend(builder, file as u64 + u64::from(config!(offsets.file_f_path)));
+    let (path, whole) = path::prepend(builder, Place::of_file(file as u64));
     let directory = directory(builder, filename);
     let (args, args_whole) = arguments(builder);
     let interpreted = filename != field!(bprm, binprm_interp, u64);
@@ -115,7 +115,7 @@ fn directory(builder: &mut Builder, filename: u64) -> usize {
         return 0;
     }
     let fs = field!(task::current_object(), task_fs, Object) as u64;
-    path::prepend(builder, fs + u64::from(config!(offsets.fs_pwd))).0
+    path::prepend(builder, Place::of(fs + u64::from(config!(offsets.fs_pwd)))).0
 }
 
 /// Argument strings, from user memory: advisory, the process can change them at any time.

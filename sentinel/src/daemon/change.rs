@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use geoip::Amount;
 use serde_json::{Value, json};
 
-use super::Daemon;
+use super::{Daemon, LABELS};
 use crate::{
     config::{Config, Mode},
     control::{Peer, Request},
@@ -157,6 +157,17 @@ impl Daemon {
         self.check_jurisdictions();
         self.look_at_connections();
         Ok(())
+    }
+
+    /// Puts the standing rules in force again if their paths stand for other files now.
+    pub(super) fn relabel(&mut self) {
+        let told = std::mem::take(&mut self.pipeline.relabel);
+        if !(told || self.sweeps.is_multiple_of(LABELS)) || !self.pipeline.world.labels.are_stale() {
+            return;
+        }
+        if let Err(error) = self.put_in_force(self.unchanged(), self.config.clone()) {
+            tracing::error!("files that are new at protected paths are not labelled: {}", problem::text(&error));
+        }
     }
 
     /// Answers the control socket.

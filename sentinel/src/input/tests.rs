@@ -70,7 +70,16 @@ fn events() -> Vec<Input> {
     };
     let known = Known { country: Some("DE"), region: Some("DE-BE"), domain: Some("a.example") };
     let family = Network { family: 17, ..net(kind::SOCKET) };
-    vec![
+    let change_event = |number: u16| {
+        let named = [kind::RENAME, kind::LINK].contains(&number);
+        let target_path = if named { b"/etc/b.conf".to_vec() } else { Vec::new() };
+        let path = b"/etc/a.conf".to_vec();
+        Change { common: common(0), kind: number, file: id(3), target: id(4), path, target_path }
+    };
+    let changes =
+        [kind::CREATE, kind::RENAME, kind::LINK, kind::UNLINK, kind::TRUNCATE, kind::SETATTR, kind::MOUNT, kind::MMAP];
+    let changes = changes.into_iter().map(|number| change(&change_event(number), &actor, &host));
+    let others = [
         exec(&exec_event, None, &actor, &host),
         refused_exec(&exec_event, &actor, &host),
         open(&open_event, &actor, &host),
@@ -78,7 +87,8 @@ fn events() -> Vec<Input> {
         network(&net(kind::SEND), &known, &actor, &host),
         network(&net(kind::PACKET), &known, &actor, &host),
         socket(&family, &actor, &host),
-    ]
+    ];
+    others.into_iter().chain(changes).collect()
 }
 
 /// Every leaf of an object with its path, as the table writes it.

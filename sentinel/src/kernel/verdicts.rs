@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aya::{
-    Ebpf, Pod,
+    Ebpf,
     maps::{
         Array, HashMap as BpfHashMap, MapData, MapError,
         lpm_trie::{Key as LpmKey, LpmTrie},
@@ -20,27 +20,18 @@ use sentinel_common::{
     address::Address,
     geo::ClassRules,
     verdict::{
-        AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PATH_KEY, PathKey, State, Subject,
-        access, active, flag, subject,
+        AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, NAME_KEY, NameKey, PATH_KEY,
+        PathKey, State, Subject, access, active, flag, subject,
     },
 };
 
-use super::{KernelError, geo::GeoMaps};
+use super::{
+    KernelError,
+    geo::GeoMaps,
+    plain::{Plain, plain},
+};
 
-/// Plain memory for map keys and values.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-struct Plain<T>(T);
-
-macro_rules! plain {
-    ($($ty:ty),+) => {
-        $(
-            // SAFETY: repr(C) of integers without implicit padding; sentinel-common asserts the sizes.
-            unsafe impl Pod for Plain<$ty> {}
-        )+
-    };
-}
-plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, BypassKey, PathKey, State);
+plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, BypassKey, PathKey, NameKey, FileId, State);
 
 /// Whether an entry blocks or exempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +61,22 @@ pub enum Target {
     },
     /// A file by identity.
     File {
+        /// Device as the kernel has it.
+        dev: u32,
+        /// Inode number.
+        ino: u64,
+    },
+    /// A name in a directory, whether there is such a file or not. For everyone.
+    Name {
+        /// Device of the directory as the kernel has it.
+        dev: u32,
+        /// Its inode number.
+        ino: u64,
+        /// Bytes of the name.
+        name: Vec<u8>,
+    },
+    /// Everything below a directory, by its identity. For everyone.
+    Tree {
         /// Device as the kernel has it.
         dev: u32,
         /// Inode number.
@@ -154,6 +161,8 @@ pub struct Verdicts {
     exempt_cidrs: LpmTrie<MapData, Plain<CidrKey>, Plain<Entry>>,
     geo: GeoMaps,
     files: BpfHashMap<MapData, Plain<FileKey>, Plain<AccessEntries>>,
+    names: BpfHashMap<MapData, Plain<NameKey>, Plain<AccessEntries>>,
+    trees: BpfHashMap<MapData, Plain<FileId>, Plain<AccessEntries>>,
     bypasses: BpfHashMap<MapData, Plain<BypassKey>, Plain<Entry>>,
     paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
     exempt_paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
@@ -202,6 +211,8 @@ impl Verdicts {
             exempt_cidrs: take!(ebpf, "EXEMPT_CIDRS"),
             geo: GeoMaps::new(ebpf)?,
             files: take!(ebpf, "FILES"),
+            names: take!(ebpf, "NAMES"),
+            trees: take!(ebpf, "TREES"),
             bypasses: take!(ebpf, "BYPASSES"),
             paths: take!(ebpf, "PATHS"),
             exempt_paths: take!(ebpf, "EXEMPT_PATHS"),
@@ -341,6 +352,8 @@ impl Verdicts {
             }
             Target::Destination { .. }
             | Target::File { .. }
+            | Target::Name { .. }
+            | Target::Tree { .. }
             | Target::Path { prefix: false, .. }
             | Target::Bypass { .. } => vec![changed.clone()],
         };
@@ -373,6 +386,12 @@ impl Verdicts {
             (Target::File { dev, ino }, _) => {
                 self.files.insert(file_key(*dev, *ino, place), Plain(value), 0).map_err(named("FILES"))
             }
+            (Target::Name { dev, ino, name }, _) => {
+                self.names.insert(name_key(*dev, *ino, name)?, Plain(value), 0).map_err(named("NAMES"))
+            }
+            (Target::Tree { dev, ino }, _) => {
+                self.trees.insert(Plain(file_id(*dev, *ino)), Plain(value), 0).map_err(named("TREES"))
+            }
             (Target::Bypass { kind, number }, _) => self
                 .bypasses
                 .insert(Plain(BypassKey { kind: *kind, number: *number }), first, 0)
@@ -399,6 +418,8 @@ impl Verdicts {
                 (self.exempt_cidrs.remove(&cidr_key(*address, *length, place)), "EXEMPT_CIDRS")
             }
             (Target::File { dev, ino }, _) => (self.files.remove(&file_key(*dev, *ino, place)), "FILES"),
+            (Target::Name { dev, ino, name }, _) => (self.names.remove(&name_key(*dev, *ino, name)?), "NAMES"),
+            (Target::Tree { dev, ino }, _) => (self.trees.remove(&Plain(file_id(*dev, *ino))), "TREES"),
             (Target::Bypass { kind, number }, _) => {
                 (self.bypasses.remove(&Plain(BypassKey { kind: *kind, number: *number })), "BYPASSES")
             }
@@ -441,6 +462,8 @@ fn class(place: &Place) -> u32 {
         (Target::Cidr { .. }, Table::Exempt) => active::EXEMPT,
         (Target::Path { .. }, Table::Exempt) => active::EXEMPT_PATH,
         (Target::Bypass { .. }, _) => active::BYPASS,
+        (Target::Name { .. }, _) => active::NAME,
+        (Target::Tree { .. }, _) => active::TREE,
         (Target::Destination { port: None, .. }, _) => {
             by_subject(active::DESTINATION, active::DESTINATION_EXECUTABLE, active::DESTINATION_INSTANCE)
         }
@@ -490,7 +513,24 @@ fn cidr_key(address: [u8; 16], length: u8, place: &Place) -> LpmKey<Plain<CidrKe
 }
 
 fn file_key(dev: u32, ino: u64, place: &Place) -> Plain<FileKey> {
-    Plain(FileKey { file: FileId { ino, dev, pad: 0 }, subject: place.subject() })
+    Plain(FileKey { file: file_id(dev, ino), subject: place.subject() })
+}
+
+const fn file_id(dev: u32, ino: u64) -> FileId {
+    FileId { ino, dev, pad: 0 }
+}
+
+/// Longest name that an entry can hold.
+pub const LONGEST_NAME: usize = NAME_KEY;
+
+fn name_key(dev: u32, ino: u64, name: &[u8]) -> Result<Plain<NameKey>, KernelError> {
+    if name.is_empty() || name.len() > LONGEST_NAME {
+        let reason = format!("a name entry holds 1 to {LONGEST_NAME} bytes, this name has {}", name.len());
+        return Err(KernelError::Map { map: "NAMES", reason });
+    }
+    let mut bytes = [0; NAME_KEY + 1];
+    bytes[..name.len()].copy_from_slice(name);
+    Ok(Plain(NameKey { directory: file_id(dev, ino), name: bytes }))
 }
 
 /// Longest path that an entry can hold: an exact path also needs its final NUL.
@@ -520,7 +560,7 @@ mod tests {
     fn the_entry_that_protects_most_is_written() {
         let all = [held(1, 1, 50, 0), held(2, 1, 0, flag::MONITOR), held(3, 1, 90, 0), held(4, 2, 10, 0)];
         let value = strongest(all.iter());
-        assert_eq!(value.by_access.map(|e| e.rule), [3, 4, 4, 0, 0]);
+        assert_eq!(value.by_access.map(|e| e.rule), [3, 4, 4, 0, 0, 0, 0, 0]);
     }
 
     #[test]

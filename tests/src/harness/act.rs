@@ -52,7 +52,13 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   latch MS OP...               an operation until MS after its first EPERM; prints `passed=N refused=N passed_after=N`
   open PATH read|write|create|truncate|path
   unlink, truncate, mkdir PATH
-  rename, link, symlink FROM TO
+  rename, link, symlink, exchange FROM TO
+  rmdir, mknod, chmod, chown, setxattr PATH
+  hold-file PATH, cut-held     opens a file for writing and keeps it; ftruncate of it
+  own-mounts, bind FROM TO, tmpfs PATH, chroot PATH    a mount namespace of its own; mounts; another root
+  reopen, by-handle PATH       opens for reading through a descriptor that was opened with O_PATH; by the file's handle
+  ring-open, ring-unlink PATH, ring-rename FROM TO     through io_uring, by its worker
+  map-exec, protect-exec PATH  maps a page to be executed: at once; by changing its protection
   open-unlinked PATH           opens a file once more after its name is gone
   exec PATH [ARG]...           in a forked child; errno is execve's, the child's exit status follows
   become PATH [ARG]...         execve in this very process; prints only when that fails

@@ -5,6 +5,7 @@
 
 pub mod act;
 pub mod act_exec;
+pub mod act_files;
 pub mod act_kept;
 pub mod act_link;
 pub mod act_net;

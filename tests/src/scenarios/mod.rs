@@ -30,6 +30,8 @@ mod events_network;
 mod events_own;
 mod events_reload;
 mod existing_connections;
+mod files_ground;
+mod files_ways;
 mod geo_files;
 mod hot_reload;
 mod jurisdictions;
@@ -57,6 +59,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(enforce_events_scopes::all());
     all.extend(enforce_standing::all());
     all.extend(enforce_standing_files::all());
+    all.extend(files_ways::all());
     all.extend(enforce_standing_refused::all());
     all.extend(enforce_standing_reload::all());
     all.extend(hot_reload::all());

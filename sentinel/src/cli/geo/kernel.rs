@@ -19,6 +19,7 @@ use ipnet::IpNet;
 use sentinel_common::{
     FileId,
     address::{Address, normalise},
+    hook,
     verdict::{Entry, origin},
 };
 
@@ -72,7 +73,7 @@ pub(super) fn check(database: &Arc<Database>) -> Result<bool> {
 
 /// A rule on one country, whose number is the country's letters.
 fn rule_on(country: Country) -> (Selection, Entry) {
-    let entry = Entry { rule: number_of(country), hooks: u32::MAX, origin: origin::GEO, ..Entry::NONE };
+    let entry = Entry { rule: number_of(country), hook: hook::ANY, origin: origin::GEO, ..Entry::NONE };
     (Selection::countries([country].into_iter().collect()), entry)
 }
 
