@@ -1,6 +1,6 @@
 # A web server under load, over loopback.
 requests=400
-[ "$HOUR_SIZE" = full ] || requests=60
+[ "$HOUR_SIZE" = full ] || requests=20
 for page in 1 50 150; do
     ab -q -n "$requests" -c 4 "http://127.0.0.1/page$page.html" >/dev/null
 done
