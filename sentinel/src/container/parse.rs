@@ -114,9 +114,9 @@ fn runtime(component: &str, above: &str) -> Option<Runtime> {
 
 /// The uid in the name of a pod's cgroup: `podUID`, or `kubepods-burstable-podUID.slice` with `_` for `-`.
 fn pod_uid(component: &str) -> Option<Arc<str>> {
-    let slice = component.strip_suffix(".slice");
-    // systemd's driver escapes the dashes; a container runtime that names a scope itself writes `kubepods-CLASS-podUID:`.
-    let name = slice.unwrap_or(component).split(':').next().unwrap_or_default();
+    // systemd's driver escapes the dashes; runc with the wrong driver appends `:cri-containerd:ID`.
+    let name = component.split(':').next().unwrap_or_default();
+    let name = name.strip_suffix(".slice").unwrap_or(name);
     let uid = match name.rsplit_once("-pod") {
         Some((_, uid)) => uid,
         None => name.strip_prefix("pod")?,
