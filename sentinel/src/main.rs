@@ -44,6 +44,7 @@ mod sockets;
 mod spellings;
 mod standing;
 mod status;
+mod watcher;
 mod world;
 
 fn main() -> ExitCode {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use geoip::{DatabaseInfo, ERROR_DAYS, Freshness, WARN_DAYS};
-use rules::{Cause, Exemption, OnError, RuleInfo, StandingEntry, StandingValue, Verb};
+use rules::{Cause, Exemption, OnError, RuleInfo, StandingEntry, Verb};
 
 use crate::{operator::Block, reload};
 
@@ -194,17 +194,7 @@ fn aged(now: i64, info: &DatabaseInfo) -> Option<Notice> {
 
 /// The exemptions of some rules.
 pub fn exemptions(standing: &[StandingEntry]) -> impl Iterator<Item = &Exemption> {
-    standing.iter().filter_map(|entry| match &entry.value {
-        StandingValue::Exemption(exemption) => Some(&**exemption),
-        StandingValue::BlockCountry(_)
-        | StandingValue::AllowCountry(_)
-        | StandingValue::BlockRegion(_)
-        | StandingValue::BlockCidr(_)
-        | StandingValue::BlockPath(_)
-        | StandingValue::BlockExecutable(_)
-        | StandingValue::BlockHash(_)
-        | StandingValue::AllowExecutable(_) => None,
-    })
+    standing.iter().filter_map(|entry| entry.value.exemption())
 }
 
 /// Whole days until an end; negative when it is past.

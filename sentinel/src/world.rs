@@ -6,7 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use geoip::Votes;
-use rules::{Policies, RuleInfo, Severity, StandingEntry, StandingValue, Technique};
+use rules::{Policies, RuleInfo, Severity, StandingEntry, Technique};
 
 use crate::{
     config::Mode,
@@ -216,17 +216,7 @@ pub fn standing_rule(entry: &StandingEntry, global: Mode, programmes: &Programme
         rules::StandingRule::AllowExecutables => alerts::Verb::AllowExecutables,
         rules::StandingRule::Exemptions => alerts::Verb::Exemptions,
     };
-    let exemption = match &entry.value {
-        StandingValue::Exemption(exemption) => Some((**exemption).clone()),
-        StandingValue::BlockCountry(_)
-        | StandingValue::AllowCountry(_)
-        | StandingValue::BlockRegion(_)
-        | StandingValue::BlockCidr(_)
-        | StandingValue::BlockPath(_)
-        | StandingValue::BlockExecutable(_)
-        | StandingValue::BlockHash(_)
-        | StandingValue::AllowExecutable(_) => None,
-    };
+    let exemption = entry.value.exemption().cloned();
     Rule {
         id: entry.id.clone(),
         verb,

@@ -22,6 +22,7 @@ pub mod features;
 mod geo;
 pub mod hooks;
 pub mod offsets;
+mod plain;
 pub mod probe;
 pub mod ring;
 pub mod signals;

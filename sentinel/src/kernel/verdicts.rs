@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aya::{
-    Ebpf, Pod,
+    Ebpf,
     maps::{
         Array, HashMap as BpfHashMap, MapData, MapError,
         lpm_trie::{Key as LpmKey, LpmTrie},
@@ -25,21 +25,12 @@ use sentinel_common::{
     },
 };
 
-use super::{KernelError, geo::GeoMaps};
+use super::{
+    KernelError,
+    geo::GeoMaps,
+    plain::{Plain, plain},
+};
 
-/// Plain memory for map keys and values.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-struct Plain<T>(T);
-
-macro_rules! plain {
-    ($($ty:ty),+) => {
-        $(
-            // SAFETY: repr(C) of integers without implicit padding; sentinel-common asserts the sizes.
-            unsafe impl Pod for Plain<$ty> {}
-        )+
-    };
-}
 plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, BypassKey, PathKey, NameKey, FileId, State);
 
 /// Whether an entry blocks or exempts.
