@@ -82,8 +82,10 @@ pub mod hook {
     pub const MMAP_FILE: u32 = 31;
     /// `lsm/file_mprotect`.
     pub const FILE_MPROTECT: u32 = 32;
+    /// `tp_btf/cgroup_mkdir`.
+    pub const CGROUP_MKDIR: u32 = 33;
     /// How many hooks there are.
-    pub const COUNT: u32 = 33;
+    pub const COUNT: u32 = 34;
     /// What the probe asks as: nothing is attached there and nothing is counted. Entries for every hook hold.
     pub const PROBE: u32 = 63;
     /// Every hook, in entries.

@@ -244,7 +244,7 @@ impl Daemon {
         }
         let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
-        let processes = Processes::from_proc(Containers::new(cgroups));
+        let processes = Processes::from_proc(Containers::new(cgroups, "/".into()));
         let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
         pipeline.recorder = recorder;
         let sockets = Sockets::probe();

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Kinds that are counted, with their names.
-const KINDS: [(u16, &str); 18] = [
+const KINDS: [(u16, &str); 19] = [
     (kind::EXEC, "exec"),
     (kind::OPEN, "open"),
     (kind::CREATE, "create"),
@@ -47,6 +47,7 @@ const KINDS: [(u16, &str); 18] = [
     (kind::FORK, "fork"),
     (kind::EXIT, "exit"),
     (kind::BEFORE_EXEC, "exec_note"),
+    (kind::GROUP, "cgroup"),
     (kind::ANSWER, "dns_answer"),
 ];
 

@@ -286,7 +286,7 @@ fn report((kind, hook): (u16, u32), builder: &mut Builder, event: &mut Change, e
         return;
     }
     event.header.verdict = verdict::record(entry);
-    emit::send_built(kind, entry.rule, builder, event, |e, n| e.header.length = n);
+    emit::send_built_acting(kind, entry.rule, builder, event, |e| &mut e.header);
 }
 
 /// No buffer for the path: identity alone decides, the event is lost and counted.

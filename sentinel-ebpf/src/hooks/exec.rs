@@ -86,10 +86,10 @@ fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) ->
         let inode = field!(file, file_f_inode, Object);
         event.mode = u32::from(field!(inode, inode_i_mode, u16));
         event.links = field!(inode, inode_i_nlink, u32);
-        emit::send_built(kind::EXEC, entry.rule, builder, event, |e, n| e.header.length = n);
+        emit::send_built_acting(kind::EXEC, entry.rule, builder, event, |e| &mut e.header);
     } else if entry.rule != 0 || (!interpreter && is_script(bprm)) {
         event.header.kind = kind::BEFORE_EXEC;
-        emit::send_built(kind::BEFORE_EXEC, 0, builder, event, |e, n| e.header.length = n);
+        emit::send_built_acting(kind::BEFORE_EXEC, 0, builder, event, |e| &mut e.header);
     }
     entry
 }

@@ -173,7 +173,7 @@ fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
             emit::count_hook(hook, |s| &mut s.errors);
         }
         event.path = length as u16;
-        emit::send_built(kind::OPEN, entry.rule, &mut builder, event, |e, n| e.header.length = n);
+        emit::send_built_acting(kind::OPEN, entry.rule, &mut builder, event, |e| &mut e.header);
     }
     builder.release();
     entry

@@ -58,5 +58,10 @@ fn from_bytes(data: &[u8]) -> Result<Offsets, BtfError> {
         let missing = || BtfError::NoField((*name).to_owned(), (*field).to_owned());
         *place(&mut offsets) = btf.offset(structs[name], field)?.ok_or_else(missing)?;
     }
+    for (name, field, place) in Offsets::OPTIONAL {
+        // All of them are in structures that have required fields too.
+        let found = structs.get(*name).map_or(Ok(None), |structure| btf.offset(*structure, field))?;
+        *place(&mut offsets) = found.unwrap_or_default();
+    }
     Ok(offsets)
 }

@@ -65,6 +65,9 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   become-unlinked PATH [ARG]...        the same with a program whose name is removed first
   become-memfd NAME PATH [ARG]...      the same with a copy of a program in memory
   burst N PATH                 starts a program N times with its number as argument, prints `spawned I PID`, then waits
+  family N DATA PROGRAM        N rounds of eight short lives; prints `life SLOT PARENT PID PROGRAM NANOSECONDS`
+  login UID                    logs in, prints `login=UID`
+  terminal whole|error-only PROGRAM [ARG]...   starts it on a terminal of its own, prints `child=` and `terminal=`
   thread OP..., fork OP...     the operation in another thread (`thread=TID`), or in a child made by fork alone
                                (`child=PID`)
   repeat N OP...               the operation N times, one line: 0 or the first errno

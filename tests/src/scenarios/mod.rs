@@ -3,6 +3,10 @@
 mod bad_input;
 mod bench;
 mod bench_net;
+mod context;
+mod context_containers;
+mod context_credentials;
+mod context_runtimes;
 mod demo;
 mod demo_table;
 mod egress_bypass;
@@ -52,6 +56,10 @@ pub fn all() -> Vec<Scenario> {
     all.extend(events_network::all());
     all.extend(events_own::all());
     all.extend(events_reload::all());
+    all.extend(context::all());
+    all.extend(context_credentials::all());
+    all.extend(context_containers::all());
+    all.extend(context_runtimes::all());
     all.extend(bad_input::all());
     all.extend(leftovers::all());
     all.extend(names::all());

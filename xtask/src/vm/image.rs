@@ -75,7 +75,8 @@ pub(crate) fn write(
     let busybox = fetch::busybox(project)?;
     image.skeleton()?;
     image.own_programs(project, path)?;
-    for program in PROGRAMS.iter().filter_map(|name| find_program(name)).chain(add.iter().cloned()) {
+    let runtimes = fetch::runtimes(project)?;
+    for program in PROGRAMS.iter().filter_map(|name| find_program(name)).chain(runtimes).chain(add.iter().cloned()) {
         image.program(&program)?;
     }
     image.busybox(&busybox)?;
