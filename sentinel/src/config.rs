@@ -30,7 +30,8 @@ use crate::{
 
 /// Where the file is looked for when none is named; it may be absent.
 pub const DEFAULT_FILE: &str = "/etc/sentinel/sentinel.toml";
-const STATE_DIR: &str = "/var/lib/sentinel";
+/// Where state is kept unless something else is said.
+pub const STATE_DIR: &str = "/var/lib/sentinel";
 /// Where the control socket is.
 pub const RUN_DIR: &str = "/run/sentinel";
 
