@@ -6,6 +6,7 @@
 //! the host over cannot sign anew what an earlier checkpoint covers. Not here: what the daemon knows, and when.
 
 mod closed;
+mod decision;
 mod disk;
 mod files;
 mod jcs;
@@ -20,6 +21,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use decision::{decision, effect};
 pub use disk::{Directory, Disk};
 pub use files::{find, open};
 pub use jcs::canonical;

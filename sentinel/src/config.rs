@@ -21,6 +21,7 @@ use serde::{
 };
 
 use crate::{
+    audit,
     bundle::{self, BundleFlags, BundleSection},
     bypass::usual_exceptions,
     geo::{self, updater::Updater},
@@ -159,6 +160,8 @@ struct Document {
     policies: PoliciesSection,
     #[serde(default, deserialize_with = "section")]
     bundle: BundleSection,
+    #[serde(default, deserialize_with = "section")]
+    audit: audit::Settings,
 }
 
 /// `[policies]`: how they come into force.
@@ -355,6 +358,8 @@ pub struct Config {
     pub modes: BTreeMap<String, Mode>,
     /// How policy bundles are verified.
     pub verification: Verification,
+    /// The audit trail.
+    pub audit: audit::Settings,
 }
 
 impl Config {
@@ -394,6 +399,7 @@ impl Config {
             tests: file.policies.tests,
             modes: file.policies.mode,
             verification: bundle::verification(&flags.bundle, &file.bundle)?,
+            audit: file.audit.checked()?,
         })
     }
 }
