@@ -14,6 +14,7 @@ pub mod keys;
 mod kind;
 mod record;
 mod recovery;
+pub mod report;
 mod trail;
 mod verify;
 mod writer;

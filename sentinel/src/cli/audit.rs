@@ -2,6 +2,9 @@
 //!
 //! Invariant: nothing here talks to the daemon or changes the trail; a copy of it is as good.
 
+mod period;
+mod report;
+mod trails;
 mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -18,12 +21,15 @@ pub(super) struct Args {
 enum Verb {
     /// Check hashes, order and signatures of an audit trail; exit code 1 and the exact record when something is wrong.
     Verify(verify::Args),
+    /// Write what was enforced, refused and let through in a period, for an auditor.
+    Report(report::Args),
 }
 
 /// Runs the inner verb.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     match &args.verb {
         Verb::Verify(args) => verify::run(args),
+        Verb::Report(args) => report::run(args),
     }
 }
 

@@ -26,6 +26,9 @@ pub(super) struct Args {
     /// The hash of a record that must be there, for example the last one that a sink has seen.
     #[arg(long, value_name = "HASH")]
     expect_head: Option<Hash>,
+    /// A report to check against the trail: its signature is in FILE.sig.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// State directory, when no path is given.
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -37,6 +40,10 @@ pub(super) struct Args {
 /// Verifies, prints; exit code 1 when something is wrong.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let paths = if args.paths.is_empty() { vec![super::trail_in(args.state_dir.as_ref())] } else { args.paths.clone() };
+    if let Some(report) = &args.report {
+        println!("{}", super::report::check(report, &paths)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let expect = expect(args, &paths)?;
     let verdict = verified(&paths, &expect)?;
     if args.json {
