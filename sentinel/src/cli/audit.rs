@@ -2,7 +2,9 @@
 //!
 //! Invariant: nothing here talks to the daemon or changes the trail; a copy of it is as good.
 
+mod explain;
 mod period;
+mod replay;
 mod report;
 mod trails;
 mod verify;
@@ -23,6 +25,10 @@ enum Verb {
     Verify(verify::Args),
     /// Write what was enforced, refused and let through in a period, for an auditor.
     Report(report::Args),
+    /// Work a recorded decision out again, and say whether it comes out the same.
+    Explain(explain::Args),
+    /// Say what another list would have been about in a period that is over.
+    Replay(replay::Args),
 }
 
 /// Runs the inner verb.
@@ -30,6 +36,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     match &args.verb {
         Verb::Verify(args) => verify::run(args),
         Verb::Report(args) => report::run(args),
+        Verb::Explain(args) => explain::run(args),
+        Verb::Replay(args) => replay::run(args),
     }
 }
 
