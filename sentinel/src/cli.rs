@@ -11,6 +11,7 @@ use crate::{
     problem,
 };
 
+mod audit;
 mod block;
 mod check;
 mod explain;
@@ -49,6 +50,8 @@ enum Verb {
     Explain(explain::Args),
     /// Look into country data.
     Geo(geo::Args),
+    /// Check the audit trail.
+    Audit(audit::Args),
 }
 
 /// Runs the verb of the command line.
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
         Verb::Replay(args) => replay::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Geo(args) => geo::run(&args),
+        Verb::Audit(args) => audit::run(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("sentinel: {}", problem::text(&error));

@@ -21,6 +21,7 @@ use serde::{
 };
 
 use crate::{
+    audit,
     bundle::{self, BundleFlags, BundleSection},
     bypass::usual_exceptions,
     geo::{self, updater::Updater},
@@ -30,7 +31,8 @@ use crate::{
 
 /// Where the file is looked for when none is named; it may be absent.
 pub const DEFAULT_FILE: &str = "/etc/sentinel/sentinel.toml";
-const STATE_DIR: &str = "/var/lib/sentinel";
+/// Where state is kept unless something else is said.
+pub const STATE_DIR: &str = "/var/lib/sentinel";
 /// Where the control socket is.
 pub const RUN_DIR: &str = "/run/sentinel";
 
@@ -158,6 +160,8 @@ struct Document {
     policies: PoliciesSection,
     #[serde(default, deserialize_with = "section")]
     bundle: BundleSection,
+    #[serde(default, deserialize_with = "section")]
+    audit: audit::Settings,
 }
 
 /// `[policies]`: how they come into force.
@@ -354,6 +358,8 @@ pub struct Config {
     pub modes: BTreeMap<String, Mode>,
     /// How policy bundles are verified.
     pub verification: Verification,
+    /// The audit trail.
+    pub audit: audit::Settings,
 }
 
 impl Config {
@@ -393,6 +399,7 @@ impl Config {
             tests: file.policies.tests,
             modes: file.policies.mode,
             verification: bundle::verification(&flags.bundle, &file.bundle)?,
+            audit: file.audit.checked()?,
         })
     }
 }

@@ -22,6 +22,7 @@ use tokio::{
 
 use crate::{
     alerting::Alerting,
+    audit::Audit,
     canary::{self, Proof},
     clock,
     config::{Config, Flags, Mode, Require},
@@ -51,6 +52,7 @@ use crate::{
 };
 
 mod change;
+mod evidence;
 
 /// How often expired entries and ended processes are swept.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -99,6 +101,7 @@ pub struct Daemon {
     pub tables: u64,
     told: Told,
     programmes: Vec<(String, String)>,
+    evidence: evidence::Evidence,
     flags: Flags,
     rings: Rings,
     _lock: File,
@@ -233,6 +236,7 @@ impl Daemon {
             tracing::warn!("{}:{}: {}", notice.file, notice.line, notice.message);
         }
         let sinks = SinkSet::open(&config.alerts, DEFAULT_QUEUE_BYTES)?;
+        let audit = config.audit.enabled.then(|| Audit::open(&config.state_dir, &config.audit)).transpose()?;
         let header = Header { policy_sha256: loaded.policies.sha256(), mode: policy::mode_word(config.mode) };
         let open = |path: &PathBuf| Recorder::open(path, config.record_bytes, &header);
         let recorder = config.record.as_ref().map(open).transpose()?;
@@ -247,6 +251,7 @@ impl Daemon {
         let processes = Processes::from_proc(Containers::new(cgroups, "/".into()));
         let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
         pipeline.recorder = recorder;
+        pipeline.alerting.audit = audit;
         let sockets = Sockets::probe();
         let jurisdictions = Jurisdictions::new(clock::boot_now());
         let mut daemon = Self {
@@ -265,11 +270,13 @@ impl Daemon {
             tables,
             told: Told::default(),
             programmes: embargo::defaults()?,
+            evidence: evidence::Evidence::default(),
             flags,
             rings,
             _lock: lock,
         };
         daemon.check_jurisdictions();
+        daemon.record_start();
         Ok(daemon)
     }
 
@@ -297,6 +304,9 @@ impl Daemon {
         let period = self.config.canary_period;
         let mut canaries = interval_at(tokio::time::Instant::now() + period, period);
         canaries.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let period = self.config.audit.heartbeat();
+        let mut heartbeat = interval_at(tokio::time::Instant::now() + period, period);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut more = true;
         let mut watch = Watch::start(self.in_force())?;
         let mut reload = Reload::start(self.flags.clone(), &self.config, std::mem::take(&mut self.stamps))?;
@@ -312,6 +322,7 @@ impl Daemon {
                 }
                 Some((request, peer, reply)) = requests.recv() => {
                     let stopping = request == Request::Stop;
+                    self.record_request(&request, &peer);
                     // A client that went away needs no answer.
                     let _ = reply.send(self.answer(request, &peer));
                     if stopping {
@@ -322,6 +333,7 @@ impl Daemon {
                 }
                 _ = sweep.tick() => {
                     self.sweep();
+                    self.watch_clock();
                     self.end_blocks();
                 }
                 _ = remind.tick() => {
@@ -338,6 +350,7 @@ impl Daemon {
                     watch.in_force(self.in_force());
                 }
                 _ = canaries.tick() => self.check_jurisdictions(),
+                _ = heartbeat.tick() => self.heartbeat(),
                 found = self.sockets.next() => {
                     let pipeline = &mut self.pipeline;
                     pipeline.connection(&found.event(), sockets::HOOK);
@@ -433,12 +446,16 @@ impl Daemon {
             tracing::debug!("sd_notify: {error}");
         }
         let status = self.status();
+        self.record_stop();
         let Self { config, kernel, stats, pipeline, rings, sockets, .. } = self;
         let Pipeline { alerting, verdicts, recorder, .. } = pipeline;
+        let Alerting { sinks, audit, .. } = alerting;
         drop((recorder, sockets));
         let left = kernel.end();
         drop((stats, rings, verdicts));
-        let sinks = alerting.sinks.shutdown(FLUSH);
+        // Alerts that wait for the trail go out now; after that nobody else has the sinks.
+        audit.into_iter().for_each(Audit::finish);
+        let sinks = Arc::into_inner(sinks).map(|sinks| sinks.shutdown(FLUSH)).unwrap_or_default();
         match status {
             Ok(status) => eprint!("{}", report::summary(&status, &sinks, &left)),
             Err(error) => tracing::error!("no summary: {error:#}"),

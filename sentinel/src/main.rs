@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 mod alerting;
+mod audit;
 mod bundle;
 mod bypass;
 mod canary;

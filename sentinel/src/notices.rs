@@ -43,6 +43,8 @@ pub const POLICY_REFUSED: &str = "policy-refused";
 pub const TESTS: &str = "policy-tests";
 /// Id of notices about rules that give no decision.
 pub const RULE_ERROR: &str = "rule-error";
+/// Id of notices about the audit trail.
+pub const AUDIT: &str = "audit-head";
 /// Id of notices about blocks that an operator ordered.
 pub const BLOCK: &str = "operator-block";
 
@@ -104,6 +106,13 @@ impl Notice {
         let (kind, value) = (order.kind.as_str(), &order.value);
         let message = format!("Block {id} of {kind} {value}, ordered by {by}, has ended {why}");
         Self { id: BLOCK, severity: alerts::Severity::Medium, message, exemption: None }
+    }
+
+    /// Where the audit trail is, for whoever keeps alerts elsewhere.
+    #[must_use]
+    pub fn audit_head(trail: &str, record: u64, hash: &str) -> Self {
+        let message = format!("Audit trail {trail} is signed up to record {record}, hash {hash}");
+        Self { id: AUDIT, severity: alerts::Severity::Info, message, exemption: None }
     }
 
     /// A country database that does not take the place of the one in force.

@@ -9,6 +9,7 @@ use sentinel_common::event::kind;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    audit::Audit,
     canary::Proof,
     config::{Bypass, Mode},
     daemon::Daemon,
@@ -103,6 +104,7 @@ impl Daemon {
             refused_reload: self.refused_reload.clone(),
             failing_tests: self.failing_tests.clone(),
             operator_blocks: world.operator.iter().count(),
+            audit: self.pipeline.alerting.audit.as_ref().map(Audit::status),
         })
     }
 

@@ -114,11 +114,19 @@ impl Daemon {
         let Candidate { config, read, defaults } = candidate;
         let fixed = |c: &Config| {
             let switches = (c.mode, c.dns_names, c.forward, c.canary_period, c.watch);
-            (switches, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone(), c.record.clone())
+            (
+                switches,
+                c.scope.clone(),
+                c.run_dir.clone(),
+                c.state_dir.clone(),
+                c.alerts.clone(),
+                c.record.clone(),
+                c.audit.clone(),
+            )
         };
         if fixed(&config) != fixed(&self.config) {
             bail!(
-                "mode, scope, directories, sinks, record, dns_names, forward, canary_seconds and [policies] watch change only by a \
+                "mode, scope, directories, sinks, record, [audit], dns_names, forward, canary_seconds and [policies] watch change only by a \
                  restart"
             );
         }
@@ -154,6 +162,7 @@ impl Daemon {
         self.pipeline.numbers.forget();
         (self.config, self.geo) = (config, loaded.geo);
         self.tables += built;
+        self.record_in_force("change");
         self.check_jurisdictions();
         self.look_at_connections();
         Ok(())
