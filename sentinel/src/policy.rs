@@ -257,10 +257,11 @@ pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
     }
     let mut standing: BTreeSet<(Place, u32)> = BTreeSet::new();
     verdicts.add_limits(&compiled.limits)?;
-    for (place, held) in compiled.entries {
-        verdicts.insert(&place, held)?;
-        standing.insert((place, held.entry.rule));
+    for file in compiled.files {
+        verdicts.identify(file)?;
     }
+    standing.extend(compiled.entries.iter().map(|(place, held)| (place.clone(), held.entry.rule)));
+    verdicts.insert_all(compiled.entries.into_iter())?;
     verdicts.set_geo(image.as_deref(), classes)?;
     let rules: BTreeSet<u32> = standing.iter().map(|(_, rule)| *rule).collect();
     let event_rules: BTreeSet<u32> = world.event_rules.iter().copied().collect();

@@ -65,6 +65,8 @@ pub struct Compiled {
     pub countries: CountryRules,
     /// Subject limits.
     pub limits: BTreeSet<(u32, u32, u64, u32)>,
+    /// The files that entries are about by identity.
+    pub files: Vec<FileId>,
     /// Labelled directories.
     trees: Vec<places::Tree>,
     /// What was labelled.

@@ -20,6 +20,7 @@ mod clsact;
 mod devices;
 pub mod features;
 mod geo;
+pub mod handle;
 pub mod hooks;
 pub mod offsets;
 pub mod probe;

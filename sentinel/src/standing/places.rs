@@ -65,9 +65,10 @@ impl One<'_> {
     /// The file that is there now, whatever its other names.
     fn file(&self, pattern: &PathPattern, held: Held, out: &mut Compiled) {
         let path = Path::new(&pattern.path);
-        let found = self.identities.of(path);
+        let found = self.identities.labelled(path);
         out.labels.note(path, found.as_ref().ok().copied());
         if let Ok(id) = found {
+            out.files.push(id);
             out.entries
                 .push((Place::new(Table::Block, Target::File { dev: id.dev, ino: id.ino }, Subject::ANYONE), held));
         }
@@ -153,7 +154,7 @@ mod tests {
     #[test]
     fn an_inner_directory_has_what_the_outer_ones_have() {
         let held = |rule| Held { entry: Entry { rule, ..Entry::NONE }, access: 1 };
-        let tree = |path: &str, ino, rule| (path.as_bytes().to_vec(), FileId { ino, dev: 1, pad: 0 }, held(rule));
+        let tree = |path: &str, ino, rule| (path.as_bytes().to_vec(), FileId { ino, dev: 1, generation: 0 }, held(rule));
         let all = entries_of(&[tree("/a/", 1, 10), tree("/a/b/", 2, 20), tree("/ab/", 3, 30)]);
         let of = |wanted: u64| -> Vec<u32> {
             let here = all.iter().filter(|(place, _)| place.target == Target::Tree { dev: 1, ino: wanted });
