@@ -51,6 +51,7 @@ use crate::{
 };
 
 mod change;
+mod confirm;
 
 /// How often expired entries and ended processes are swept.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -97,6 +98,8 @@ pub struct Daemon {
     pub geo: GeoData,
     /// Country tables built.
     pub tables: u64,
+    /// Until when enforcing has to be confirmed.
+    pub confirm_by: Option<Instant>,
     told: Told,
     programmes: Vec<(String, String)>,
     flags: Flags,
@@ -104,12 +107,21 @@ pub struct Daemon {
     _lock: File,
 }
 
+/// Why a daemon has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Nobody confirmed enforcing: to be started again in monitor mode.
+    Unconfirmed,
+}
+
 /// Runs until told to end.
 ///
 /// # Errors
 ///
 /// Anything that keeps it from starting, or the loss of its rings.
-pub async fn run(flags: Flags) -> Result<()> {
+pub async fn run(flags: Flags) -> Result<Ended> {
     let config = Config::load(&flags)?;
     if start_disabled() {
         bail!("sentinel.off is on the kernel command line: Sentinel does not start");
@@ -126,11 +138,12 @@ pub async fn run(flags: Flags) -> Result<()> {
     let result = match daemon.require() {
         Ok(()) => {
             notify_ready();
+            daemon.wait_for_confirmation();
             daemon.serve(&mut requests, &mut stop).await
         }
         Err(error) => Err(error),
     };
-    daemon.end();
+    daemon.end(matches!(result, Ok(Ended::Unconfirmed)));
     result
 }
 
@@ -203,7 +216,8 @@ impl Engaged {
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
-        let prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
+        let mut prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
+        policy::dry_run(&mut prepared, config, &numbers)?;
         let tables = u64::from(prepared.image.is_some());
         let world = policy::apply(&mut verdicts, prepared)?;
         kernel.attach()?;
@@ -263,6 +277,7 @@ impl Daemon {
             sweeps: 0,
             geo: loaded.geo,
             tables,
+            confirm_by: None,
             told: Told::default(),
             programmes: embargo::defaults()?,
             flags,
@@ -270,6 +285,7 @@ impl Daemon {
             _lock: lock,
         };
         daemon.check_jurisdictions();
+        daemon.tell_forced(&[]);
         Ok(daemon)
     }
 
@@ -291,7 +307,7 @@ impl Daemon {
         )
     }
 
-    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<()> {
+    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<Ended> {
         let mut sweep = interval(SWEEP);
         let mut remind = interval(REMIND);
         let period = self.config.canary_period;
@@ -304,8 +320,8 @@ impl Daemon {
         loop {
             tokio::select! {
                 biased;
-                _ = stop.interrupt.recv() => return Ok(()),
-                _ = stop.terminate.recv() => return Ok(()),
+                _ = stop.interrupt.recv() => return Ok(Ended::Stopped),
+                _ = stop.terminate.recv() => return Ok(Ended::Stopped),
                 _ = stop.hangup.recv() => {
                     self.pipeline.alerting.sinks.reopen();
                     reload.ask();
@@ -317,12 +333,15 @@ impl Daemon {
                     if stopping {
                         // Let the task that holds the connection write the answer.
                         tokio::time::sleep(GOODBYE).await;
-                        return Ok(());
+                        return Ok(Ended::Stopped);
                     }
                 }
                 _ = sweep.tick() => {
                     self.sweep();
                     self.end_blocks();
+                    if self.is_unconfirmed() {
+                        return Ok(Ended::Unconfirmed);
+                    }
                 }
                 _ = remind.tick() => {
                     if self.hourly() {
@@ -428,8 +447,9 @@ impl Daemon {
     }
 
     /// Detaches, hands on what is left, says what happened.
-    fn end(mut self) {
-        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
+    fn end(mut self, goes_on: bool) {
+        if !goes_on
+            && let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
             tracing::debug!("sd_notify: {error}");
         }
         let status = self.status();

@@ -18,6 +18,7 @@ mod container;
 mod control;
 mod countries;
 mod daemon;
+mod dry_run;
 mod embargo;
 mod entry;
 mod event;
