@@ -20,6 +20,7 @@ mod countries;
 mod daemon;
 mod dry_run;
 mod embargo;
+mod emergency;
 mod entry;
 mod event;
 mod geo;
