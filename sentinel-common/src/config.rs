@@ -134,6 +134,8 @@ offsets! {
     inode_i_mode: "inode"."i_mode",
     /// Device number of a device file.
     inode_i_rdev: "inode"."i_rdev",
+    /// What tells an inode from an older one with its number.
+    inode_i_generation: "inode"."i_generation",
     /// Link count.
     inode_i_nlink: "inode"."i_nlink",
     /// File system of the inode.
@@ -158,6 +160,8 @@ offsets! {
     mount_mnt_parent: "mount"."mnt_parent",
     /// Dentry that this mount covers.
     mount_mnt_mountpoint: "mount"."mnt_mountpoint",
+    /// Mount and dentry that a file of a layer below was opened by, since 6.7; 0 where files have no such thing.
+    backing_file_user_path: "backing_file"."user_path",
     /// File that is mapped.
     vma_vm_file: "vm_area_struct"."vm_file",
     /// File about to be executed.

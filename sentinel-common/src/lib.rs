@@ -100,11 +100,19 @@ pub struct FileId {
     pub ino: u64,
     /// `super_block.s_dev`: the kernel's own encoding, `major << 20 | minor`.
     pub dev: u32,
-    /// Always zero.
-    pub pad: u32,
+    /// `inode.i_generation` of the file that an event is about, which tells it from an older one with its number; 0: not
+    /// known, or not asked for. Never part of a key.
+    pub generation: u32,
 }
 
 impl FileId {
+    /// The same file as it is written in keys.
+    #[inline(always)]
+    #[must_use]
+    pub const fn key(self) -> Self {
+        Self { generation: 0, ..self }
+    }
+
     /// Whether no file is meant (a kernel thread has no executable).
     #[must_use]
     pub const fn is_none(&self) -> bool {

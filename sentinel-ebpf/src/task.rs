@@ -120,7 +120,14 @@ pub(crate) fn terminal(task: Object) -> u32 {
 pub(crate) fn file_id(file: Object) -> FileId {
     let inode = field!(file, file_f_inode, Object);
     let sb = field!(inode, inode_i_sb, Object);
-    FileId { ino: field!(inode, inode_i_ino, u64), dev: field!(sb, super_block_s_dev, u32), pad: 0 }
+    FileId { ino: field!(inode, inode_i_ino, u64), dev: field!(sb, super_block_s_dev, u32), generation: 0 }
+}
+
+/// The same with the inode's generation: what an event is about.
+#[inline(always)]
+pub(crate) fn file_identity(file: Object) -> FileId {
+    let inode = field!(file, file_f_inode, Object);
+    FileId { generation: field!(inode, inode_i_generation, u32), ..file_id(file) }
 }
 
 /// Whether the running task is inside the scope.

@@ -52,6 +52,7 @@ use crate::{
 };
 
 mod change;
+mod confirm;
 mod evidence;
 
 /// How often expired entries and ended processes are swept.
@@ -99,6 +100,8 @@ pub struct Daemon {
     pub geo: GeoData,
     /// Country tables built.
     pub tables: u64,
+    /// Until when enforcing has to be confirmed.
+    pub confirm_by: Option<Instant>,
     told: Told,
     programmes: Vec<(String, String)>,
     evidence: evidence::Evidence,
@@ -107,12 +110,21 @@ pub struct Daemon {
     _lock: File,
 }
 
+/// Why a daemon has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Nobody confirmed enforcing: to be started again in monitor mode.
+    Unconfirmed,
+}
+
 /// Runs until told to end.
 ///
 /// # Errors
 ///
 /// Anything that keeps it from starting, or the loss of its rings.
-pub async fn run(flags: Flags) -> Result<()> {
+pub async fn run(flags: Flags) -> Result<Ended> {
     let config = Config::load(&flags)?;
     if start_disabled() {
         bail!("sentinel.off is on the kernel command line: Sentinel does not start");
@@ -129,11 +141,12 @@ pub async fn run(flags: Flags) -> Result<()> {
     let result = match daemon.require() {
         Ok(()) => {
             notify_ready();
+            daemon.wait_for_confirmation();
             daemon.serve(&mut requests, &mut stop).await
         }
         Err(error) => Err(error),
     };
-    daemon.end();
+    daemon.end(matches!(result, Ok(Ended::Unconfirmed)));
     result
 }
 
@@ -206,7 +219,8 @@ impl Engaged {
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
-        let prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
+        let mut prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
+        policy::dry_run(&mut prepared, config, &numbers)?;
         let tables = u64::from(prepared.image.is_some());
         let world = policy::apply(&mut verdicts, prepared)?;
         kernel.attach()?;
@@ -268,6 +282,7 @@ impl Daemon {
             sweeps: 0,
             geo: loaded.geo,
             tables,
+            confirm_by: None,
             told: Told::default(),
             programmes: embargo::defaults()?,
             evidence: evidence::Evidence::default(),
@@ -277,6 +292,7 @@ impl Daemon {
         };
         daemon.check_jurisdictions();
         daemon.record_start();
+        daemon.tell_forced(&[]);
         Ok(daemon)
     }
 
@@ -298,7 +314,7 @@ impl Daemon {
         )
     }
 
-    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<()> {
+    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<Ended> {
         let mut sweep = interval(SWEEP);
         let mut remind = interval(REMIND);
         let period = self.config.canary_period;
@@ -314,8 +330,8 @@ impl Daemon {
         loop {
             tokio::select! {
                 biased;
-                _ = stop.interrupt.recv() => return Ok(()),
-                _ = stop.terminate.recv() => return Ok(()),
+                _ = stop.interrupt.recv() => return Ok(Ended::Stopped),
+                _ = stop.terminate.recv() => return Ok(Ended::Stopped),
                 _ = stop.hangup.recv() => {
                     self.pipeline.alerting.sinks.reopen();
                     reload.ask();
@@ -328,13 +344,16 @@ impl Daemon {
                     if stopping {
                         // Let the task that holds the connection write the answer.
                         tokio::time::sleep(GOODBYE).await;
-                        return Ok(());
+                        return Ok(Ended::Stopped);
                     }
                 }
                 _ = sweep.tick() => {
                     self.sweep();
                     self.watch_clock();
                     self.end_blocks();
+                    if self.is_unconfirmed() {
+                        return Ok(Ended::Unconfirmed);
+                    }
                 }
                 _ = remind.tick() => {
                     if self.hourly() {
@@ -441,8 +460,9 @@ impl Daemon {
     }
 
     /// Detaches, hands on what is left, says what happened.
-    fn end(mut self) {
-        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
+    fn end(mut self, goes_on: bool) {
+        if !goes_on
+            && let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
             tracing::debug!("sd_notify: {error}");
         }
         let status = self.status();

@@ -236,7 +236,7 @@ impl Reader<'_> {
     }
 
     fn file(&mut self) -> Result<FileId, Malformed> {
-        Ok(FileId { ino: self.u64()?, dev: self.u32()?, pad: self.u32()? })
+        Ok(FileId { ino: self.u64()?, dev: self.u32()?, generation: self.u32()? })
     }
 
     fn verdict(&mut self) -> Result<wire::Verdict, Malformed> {

@@ -190,7 +190,7 @@ impl Pipeline {
     fn exec(&mut self, exec: &Exec) {
         // After an exec by a thread the survivor has the leader's id; its notes are under the old one.
         let before = self.pending.remove(&exec.common.task.tid).unwrap_or_default();
-        let image = Image { path: input::path_text(&exec.path, exec.links).into(), file: exec.file };
+        let image = Image { path: input::path_text(&exec.path, exec.links).into(), file: exec.file.key() };
         let truncated = exec.common.has(flag::ARGS_TRUNCATED);
         let interactive = exec.common.has(flag::INTERACTIVE);
         self.processes.exec(&exec.common.task, image, split_args(&exec.args), truncated, interactive);

@@ -255,7 +255,7 @@ pub fn is_alive(pid: u32, start: u64) -> bool {
 #[must_use]
 pub fn file_id(meta: &fs::Metadata) -> FileId {
     use std::os::unix::fs::MetadataExt as _;
-    FileId { ino: meta.ino(), dev: kernel_device(meta.dev()), pad: 0 }
+    FileId { ino: meta.ino(), dev: kernel_device(meta.dev()), generation: 0 }
 }
 
 /// The kernel's own encoding of a device number, from the one that stat gives.
@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     fn task(tgid: u32, start: u64, ino: u64) -> Task {
-        Task { tgid, tid: tgid, start, executable: FileId { ino, dev: 1, pad: 0 }, ..Task::default() }
+        Task { tgid, tid: tgid, start, executable: FileId { ino, dev: 1, generation: 0 }, ..Task::default() }
     }
 
     fn table() -> Processes {
@@ -282,7 +282,7 @@ mod tests {
     }
 
     fn image(path: &str, ino: u64) -> Image {
-        Image { path: path.into(), file: FileId { ino, dev: 1, pad: 0 } }
+        Image { path: path.into(), file: FileId { ino, dev: 1, generation: 0 } }
     }
 
     #[test]
@@ -294,13 +294,13 @@ mod tests {
         let child = task(4_000_101, 9 * TICK, 7);
         assert_eq!(&*all.of(&child).image.path, "/bin/bash");
         all.exec(
-            &Task { executable: FileId { ino: 8, dev: 1, pad: 0 }, ..child },
+            &Task { executable: FileId { ino: 8, dev: 1, generation: 0 }, ..child },
             image("/bin/ls", 8),
             Arc::new([]),
             false,
             true,
         );
-        let child = all.of(&Task { executable: FileId { ino: 8, dev: 1, pad: 0 }, ..child });
+        let child = all.of(&Task { executable: FileId { ino: 8, dev: 1, generation: 0 }, ..child });
         assert_eq!(child.previous.as_ref().map(|i| &*i.path), Some("/bin/bash"));
         assert_eq!(*child.ancestors, [Ancestor { pid: 4_000_100, executable: "/bin/bash".into() }]);
     }

@@ -114,7 +114,7 @@ fn exec(builder: &mut Builder, event: &mut Exec, bprm: Object) {
     let directory = directory(builder, filename);
     let (args, args_whole) = arguments(builder);
     let interpreted = filename != field!(bprm, binprm_interp, u64);
-    event.file = task::file_id(file);
+    event.file = task::file_identity(file);
     event.mode = u32::from(field!(inode, inode_i_mode, u16));
     event.links = field!(inode, inode_i_nlink, u32);
     event.path = path as u16;

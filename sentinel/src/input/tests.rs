@@ -20,7 +20,7 @@ use crate::{
 };
 
 fn id(ino: u64) -> FileId {
-    FileId { ino, dev: 1, pad: 0 }
+    FileId { ino, dev: 1, generation: 0 }
 }
 
 fn common(flags: u32) -> Common {

@@ -58,6 +58,7 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   own-mounts, bind FROM TO, tmpfs PATH, chroot PATH    a mount namespace of its own; mounts; another root
   reopen, by-handle PATH       opens for reading through a descriptor that was opened with O_PATH; by the file's handle
   ring-open, ring-unlink PATH, ring-rename FROM TO     through io_uring, by its worker
+  jit N                        N times, code made in memory is run: private, shared, writable, of a memfd
   map-exec, protect-exec PATH  maps a page to be executed: at once; by changing its protection
   open-unlinked PATH           opens a file once more after its name is gone
   exec PATH [ARG]...           in a forked child; errno is execve's, the child's exit status follows

@@ -35,6 +35,8 @@ mod events_own;
 mod events_reload;
 mod existing_connections;
 mod files_ground;
+mod files_identity;
+mod files_load;
 mod files_ways;
 mod geo_files;
 mod hot_reload;
@@ -68,6 +70,8 @@ pub fn all() -> Vec<Scenario> {
     all.extend(enforce_standing::all());
     all.extend(enforce_standing_files::all());
     all.extend(files_ways::all());
+    all.extend(files_identity::all());
+    all.extend(files_load::all());
     all.extend(enforce_standing_refused::all());
     all.extend(enforce_standing_reload::all());
     all.extend(hot_reload::all());
