@@ -6,6 +6,7 @@
 #[cfg(feature = "geodata")]
 mod geodata;
 mod project;
+mod report;
 mod setup;
 mod stages;
 mod vm;

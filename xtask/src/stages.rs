@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     project::{Project, as_root, line_of, run as run_command},
+    report,
     setup::{self, Part},
     vm,
 };
@@ -64,6 +65,12 @@ fn stages(project: &Project, only: Option<&str>) -> Result<Vec<Stage>> {
     let (name, kernels) = one.map_or_else(|| ("vm".to_owned(), names), |name| (format!("vm-{name}"), vec![name]));
     let what = "scenarios in VMs, one for each kernel, side by side";
     stages.push(Stage::tests(&name, what, move |project| vm_tests(project, &kernels)));
+    if only == Some("report") {
+        // Not among all: it needs a browser.
+        stages.push(Stage::tests("report", "an audit report in headless Chromium", |project| {
+            report::check(project).map(|(passed, failed)| Count { passed, failed })
+        }));
+    }
     Ok(stages)
 }
 
