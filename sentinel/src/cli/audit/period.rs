@@ -24,6 +24,9 @@ impl Span {
         if from >= to {
             bail!("--from {from} is not before --to {to}");
         }
+        if to > Timestamp::now() {
+            bail!("--to {to} is in the future, of which no trail can speak");
+        }
         Ok(Period { from, to })
     }
 }
