@@ -15,8 +15,8 @@ pub struct Entry {
     pub rule: u32,
     /// Policy generation that wrote the entry.
     pub generation: u32,
-    /// Hooks that the entry holds for, a bit each (canaries hold for one).
-    pub hooks: u32,
+    /// The one [`crate::hook`] that the entry holds for, or [`crate::hook::ANY`] (only canaries hold for one).
+    pub hook: u32,
     /// Where the entry came from: [`origin`].
     pub origin: u8,
     /// [`flag`] bits.
@@ -27,7 +27,7 @@ pub struct Entry {
 
 impl Entry {
     /// An empty slot.
-    pub const NONE: Self = Self { expires: 0, rule: 0, generation: 0, hooks: 0, origin: 0, flags: 0, limits: 0 };
+    pub const NONE: Self = Self { expires: 0, rule: 0, generation: 0, hook: 0, origin: 0, flags: 0, limits: 0 };
 }
 
 /// Where a verdict came from.
@@ -206,8 +206,13 @@ pub mod access {
     pub const EXEC: usize = 3;
     /// Delete, rename away.
     pub const DELETE: usize = 4;
+    /// Take out of a protected directory, by rename or by another name. No rule says it: user space sets it for every
+    /// directory that a rule refuses anything in, or else what is in there could be freed by moving it.
+    pub const MOVE: usize = 5;
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 6;
+    /// Places for them: a power of two, because the verifier understands masks.
+    pub const PLACES: usize = 8;
 }
 
 /// An entry for each access to one file or path.
@@ -215,7 +220,21 @@ pub mod access {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccessEntries {
     /// Indexed by [`access`].
-    pub by_access: [Entry; access::COUNT],
+    pub by_access: [Entry; access::PLACES],
+    /// Of a file by identity: the generation of its inode, so that another file that gets its number later is not it.
+    /// 0: not known.
+    pub inode_generation: u32,
+    /// Always zero.
+    pub pad: u32,
+}
+
+impl AccessEntries {
+    /// Whether these are about an inode of this generation; what is not known is taken as the same.
+    #[inline(always)]
+    #[must_use]
+    pub const fn are_of(&self, generation: u32) -> bool {
+        self.inode_generation == 0 || generation == 0 || self.inode_generation == generation
+    }
 }
 
 /// Longest path, with its final NUL for an exact path, that the path trie can hold.
@@ -230,6 +249,19 @@ pub struct PathKey {
     pub subject: Subject,
     /// Bytes of the path.
     pub path: [u8; PATH_KEY],
+}
+
+/// Longest name that a [`NameKey`] can hold.
+pub const NAME_KEY: usize = 63;
+
+/// Key of the names: where a file would be, whether it exists or not and through whatever mount.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NameKey {
+    /// The directory.
+    pub directory: FileId,
+    /// The name in it; NUL behind.
+    pub name: [u8; NAME_KEY + 1],
 }
 
 /// The state that every verdict starts from; one map value.
@@ -293,6 +325,10 @@ pub mod active {
     pub const EXEMPT_PATH: u32 = 1 << 17;
     /// What sends past every hook on destinations.
     pub const BYPASS: u32 = 1 << 18;
+    /// Names in directories.
+    pub const NAME: u32 = 1 << 19;
+    /// Labelled directories.
+    pub const TREE: u32 = 1 << 20;
 }
 
 const _: () = {
@@ -303,7 +339,8 @@ const _: () = {
     assert!(size_of::<CidrKey>() == 32);
     assert!(size_of::<FileKey>() == 32);
     assert!(size_of::<BypassKey>() == 8);
-    assert!(size_of::<AccessEntries>() == 120);
+    assert!(size_of::<AccessEntries>() == 200);
     assert!(size_of::<PathKey>() == 256);
+    assert!(size_of::<NameKey>() == 80);
     assert!(size_of::<State>() == 16);
 };

@@ -13,7 +13,7 @@ use sentinel_common::{
     config::Config,
     event, hook,
     stats::{HookStats, KindStats},
-    verdict::{AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PathKey, State},
+    verdict::{AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, NameKey, PathKey, State},
 };
 
 use crate::scratch::{SLOTS, Scratch};
@@ -89,6 +89,14 @@ pub(crate) static EXEMPT_CIDRS: LpmTrie<CidrKey, Entry, 1048576> = LpmTrie::new(
 /// Protected files by identity.
 #[btf_map]
 pub(crate) static FILES: HashMap<FileKey, AccessEntries, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Protected names, by the directory that they are in.
+#[btf_map]
+pub(crate) static NAMES: HashMap<NameKey, AccessEntries, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Protected directories by identity: what is below them is protected.
+#[btf_map]
+pub(crate) static TREES: HashMap<FileId, AccessEntries, 65536, NO_PREALLOC> = HashMap::new();
 
 /// Protected files by path, and directories.
 #[btf_map]

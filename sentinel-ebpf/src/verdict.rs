@@ -9,6 +9,7 @@ use sentinel_common::{
     address::Address,
     event::{self, Task},
     geo::ClassRules,
+    hook,
     stats::HookStats,
     verdict::{
         AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PathKey, State, Subject, access,
@@ -18,13 +19,16 @@ use sentinel_common::{
 
 use crate::{
     emit, geo,
-    maps::{BYPASSES, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_PATHS, FILES, LIMITS, PATHS, STATE, config},
+    maps::{
+        BYPASSES, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_PATHS, FILES, LIMITS, NAMES, PATHS, STATE, TREES, config,
+    },
+    path::{self, Place},
     scratch::Builder,
 };
 
 /// The accesses asked about, as [`access`] indices; [`NOT_WANTED`] fills the rest. Few and in a fixed place, because the
 /// verifier walks every one of them.
-pub(crate) type Wanted = [u32; 2];
+pub(crate) type Wanted = [u32; 3];
 /// No access.
 pub(crate) const NOT_WANTED: u32 = access::COUNT as u32;
 
@@ -207,97 +211,257 @@ pub(crate) fn bypass(q: &Question, key: BypassKey) -> Entry {
     }
 }
 
-/// The verdict on an access to a file; `wanted` says which accesses.
-///
-/// `path` is the length of the path in the builder; 0 if it is not whole, then identity alone decides.
-#[inline(always)]
-pub(crate) fn file(q: &Question, file: FileId, wanted: Wanted, builder: &mut Builder, path: usize) -> Entry {
-    let classes = active_classes();
-    let by_path = (active::PATH | active::PATH_EXECUTABLE | active::PATH_INSTANCE | active::EXEMPT_PATH) & classes;
-    if by_path == 0 || path == 0 {
-        return copy(file_entry(q, file, wanted, classes));
-    }
-    let key = builder.path_key(path);
-    if by_path & active::EXEMPT_PATH != 0 {
-        let found = path_entry(q, &EXEMPT_PATHS, key, wanted, active::PATH);
-        if !found.is_null() {
-            return copy(found);
-        }
-    }
-    let by_identity = file_entry(q, file, wanted, classes);
-    if ends(by_identity) {
-        return copy(by_identity);
-    }
-    let by_path = path_entry(q, &PATHS, key, wanted, classes);
-    if ends(by_path) || by_identity.is_null() { copy(by_path) } else { copy(by_identity) }
+/// What is asked about a file. It lies in the scratch buffer: the verdict is a function of its own, and the stack is short.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Ask {
+    /// Its identity; none if it is only being made.
+    pub(crate) file: FileId,
+    /// A labelled directory that it stays in: [`access::MOVE`] is not asked of that.
+    pub(crate) stays_in: FileId,
+    /// Its dentry.
+    pub(crate) dentry: u64,
+    /// The mount that it was come to by; 0: not known.
+    pub(crate) vfsmount: u64,
+    /// Where the search for labelled directories starts.
+    pub(crate) from: u64,
+    /// Offset of its path in the buffer.
+    pub(crate) start: u64,
+    /// Length of the path; 0: there is none, or it is not whole.
+    pub(crate) path: u64,
+    /// The hook that asks.
+    pub(crate) hook: u32,
+    /// The accesses.
+    pub(crate) wanted: Wanted,
 }
 
-/// The verdict by identity alone, for when there is no path.
+/// Classes of entry that a path is needed for.
+const BY_PATH: u32 = active::PATH | active::PATH_EXECUTABLE | active::PATH_INSTANCE | active::EXEMPT_PATH;
+/// Classes of entry about files.
+const BY_FILE: u32 = active::FILE | active::FILE_EXECUTABLE | active::FILE_INSTANCE | active::NAME | active::TREE;
+
+/// Whether there is any entry about files.
+#[inline(always)]
+pub(crate) fn any_about_files() -> bool {
+    active_classes() & (BY_PATH | BY_FILE) != 0
+}
+
+/// The verdict on an access to a file.
+#[inline(always)]
+pub(crate) fn file(builder: &Builder, task: &Task, ask: Ask) -> Entry {
+    // SAFETY: the buffer is ours until it is released.
+    unsafe {
+        (*builder.scratch()).ask = ask;
+        (*builder.scratch()).answer = Entry::NONE;
+        (*builder.scratch()).walk.found = FileId::default();
+        if any_about_files() {
+            file_verdict(task, builder.slot);
+        }
+        (*builder.scratch()).answer
+    }
+}
+
+/// A global function: the verifier looks at it once and not for each hook. The question and the answer are in the scratch
+/// buffer of this number, which is the caller's.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn file_verdict(task: *const Task, slot: u32) -> u32 {
+    // SAFETY: the caller passes a reference; the verifier, which looks at this alone, wants to see the null check.
+    let Some(task) = (unsafe { task.as_ref() }) else { return 0 };
+    let Some(mut builder) = Builder::lent(slot, 0) else { return 0 };
+    let scratch = builder.scratch();
+    // SAFETY: the buffer is the caller's.
+    let ask = unsafe { &(*scratch).ask };
+    let q = Question { hook: ask.hook, task, port: 0, protocol: 0 };
+    let classes = active_classes();
+    let by_path = ask.path != 0 && classes & BY_PATH != 0;
+    if by_path {
+        builder.start = ask.start as usize;
+        builder.path_key(ask.path as usize);
+        if classes & active::EXEMPT_PATH != 0
+            && answered(&builder, path_entry(&q, &EXEMPT_PATHS, builder.key(), &ask.wanted, active::PATH))
+        {
+            return 1;
+        }
+    }
+    if answered(&builder, file_entry(&q, ask.file, &ask.wanted, classes)) {
+        return 1;
+    }
+    if classes & active::NAME != 0 && answered(&builder, name_entry(&q, &builder)) {
+        return 1;
+    }
+    if classes & active::TREE != 0 && answered(&builder, tree_entry(&q, &builder)) {
+        return 1;
+    }
+    if by_path && classes & !active::EXEMPT_PATH & BY_PATH != 0 {
+        answered(&builder, path_entry(&q, &PATHS, builder.key(), &ask.wanted, classes));
+    }
+    1
+}
+
+/// Takes an entry down as the answer, unless there is one already; whether the search is at its end.
+#[inline(always)]
+fn answered(builder: &Builder, found: Found) -> bool {
+    if found.is_null() {
+        return false;
+    }
+    // SAFETY: the buffer is ours; what was found is a map value.
+    unsafe {
+        let answer = &raw mut (*builder.scratch()).answer;
+        let ends = (*found).flags & flag::MONITOR == 0;
+        if ends || (*answer).rule == 0 {
+            answer.write(*found);
+        }
+        ends
+    }
+}
+
+/// The entry of the name, in whatever directory the file is.
+#[inline(always)]
+fn name_entry(q: &Question, builder: &Builder) -> Found {
+    // SAFETY: the buffer is ours.
+    let ask = unsafe { &(*builder.scratch()).ask };
+    let directory = path::inode_id(path::inode_of(path::parent_of(ask.dentry)));
+    let (length, name) = path::name_of(ask.dentry);
+    let key = builder.name_key(directory, name, length);
+    // SAFETY: if not null, the key in our buffer.
+    let Some(key) = (unsafe { key.as_ref() }) else { return core::ptr::null() };
+    match NAMES.get_ptr(key) {
+        Some(entries) => wanted_entry(q, entries, &ask.wanted, true),
+        None => core::ptr::null(),
+    }
+}
+
+/// The entry of the first labelled directory above the file.
+#[inline(always)]
+fn tree_entry(q: &Question, builder: &Builder) -> Found {
+    // SAFETY: the buffer is ours.
+    let ask = unsafe { &mut (*builder.scratch()).ask };
+    if !path::find_label(builder, Place { dentry: ask.from, vfsmount: ask.vfsmount }) {
+        emit::count_hook(q.hook, |s| &mut s.errors);
+    }
+    // SAFETY: as above.
+    let found = unsafe { (*builder.scratch()).walk.found };
+    if found == ask.stays_in && ask.wanted[1] == access::MOVE as u32 {
+        ask.wanted[1] = NOT_WANTED;
+    }
+    match TREES.get_ptr(found) {
+        Some(entries) => wanted_entry(q, entries, &ask.wanted, true),
+        None => core::ptr::null(),
+    }
+}
+
+/// The verdict by identity alone, for when there is no buffer. Of the entry only what settles the matter is there.
 #[inline(always)]
 pub(crate) fn file_by_identity(q: &Question, file: FileId, wanted: Wanted) -> Entry {
-    copy(file_entry(q, file, wanted, active_classes()))
+    let place = u64::from(file.dev) | u64::from(q.hook) << 32;
+    let generation = u64::from(file.generation) << 32;
+    let wanted = u64::from(wanted[0]) | u64::from(wanted[1]) << 8 | u64::from(wanted[2]) << 16 | generation;
+    let packed = identity_verdict(q.task, file.ino, place, wanted);
+    Entry { rule: packed as u32, origin: (packed >> 32) as u8, flags: (packed >> 40) as u8, ..Entry::NONE }
+}
+
+/// A global function, as above: rule, origin and flags of the entry.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn identity_verdict(task: *const Task, ino: u64, place: u64, wanted: u64) -> u64 {
+    // SAFETY: as above.
+    let Some(task) = (unsafe { task.as_ref() }) else { return 0 };
+    let q = Question { hook: (place >> 32) as u32, task, port: 0, protocol: 0 };
+    let file = FileId { ino, dev: place as u32, generation: (wanted >> 32) as u32 };
+    let wanted = [wanted as u32 & 0xff, (wanted >> 8) as u32 & 0xff, (wanted >> 16) as u32 & 0xff];
+    let entry = copy(file_entry(&q, file, &wanted, active_classes()));
+    u64::from(entry.rule) | u64::from(entry.origin) << 32 | u64::from(entry.flags) << 40
 }
 
 /// Entries by identity. Those for everyone come last: only they can be on trial.
+///
+/// Written out and not as a loop over subjects: an array of them would not fit on the stack.
 #[inline(always)]
-fn file_entry(q: &Question, file: FileId, wanted: Wanted, classes: u32) -> Found {
-    let subjects = [
-        (Subject::executable(q.task.executable), active::FILE_EXECUTABLE),
-        (Subject::instance(q.task.tgid, q.task.start), active::FILE_INSTANCE),
-        (Subject::ANYONE, active::FILE),
-    ];
-    for (subject, class) in subjects {
-        if classes & class != 0
-            && let Some(entries) = FILES.get_ptr(FileKey { file, subject })
-        {
-            let found = wanted_entry(q, entries, wanted, class == active::FILE);
-            if !found.is_null() {
-                return found;
-            }
-        }
+fn file_entry(q: &Question, file: FileId, wanted: &Wanted, classes: u32) -> Found {
+    let mut key = FileKey { file: file.key(), subject: Subject::executable(q.task.executable) };
+    let found = file_entry_of(q, (&key, file.generation), wanted, classes & active::FILE_EXECUTABLE, false);
+    if !found.is_null() {
+        return found;
     }
-    core::ptr::null()
+    key.subject = Subject::instance(q.task.tgid, q.task.start);
+    let found = file_entry_of(q, (&key, file.generation), wanted, classes & active::FILE_INSTANCE, false);
+    if !found.is_null() {
+        return found;
+    }
+    key.subject = Subject::ANYONE;
+    file_entry_of(q, (&key, file.generation), wanted, classes & active::FILE, true)
 }
 
-/// Entries by path. Those for everyone come last: only they can be on trial.
+#[inline(always)]
+fn file_entry_of(
+    q: &Question,
+    (key, generation): (&FileKey, u32),
+    wanted: &Wanted,
+    class: u32,
+    limited: bool,
+) -> Found {
+    if class == 0 {
+        return core::ptr::null();
+    }
+    match FILES.get_ptr(key) {
+        // SAFETY: a map value.
+        Some(entries) if unsafe { (*entries).are_of(generation) } => wanted_entry(q, entries, wanted, limited),
+        Some(_) | None => core::ptr::null(),
+    }
+}
+
+/// Entries by path, as above.
 #[inline(always)]
 fn path_entry<const N: usize, const F: usize>(
     q: &Question,
     trie: &aya_ebpf::btf_maps::LpmTrie<PathKey, AccessEntries, N, F>,
     key: *mut Key<PathKey>,
-    wanted: Wanted,
+    wanted: &Wanted,
     classes: u32,
 ) -> Found {
-    let subjects = [
-        (Subject::executable(q.task.executable), active::PATH_EXECUTABLE),
-        (Subject::instance(q.task.tgid, q.task.start), active::PATH_INSTANCE),
-        (Subject::ANYONE, active::PATH),
-    ];
-    for (subject, class) in subjects {
-        if classes & class == 0 {
-            continue;
-        }
-        // SAFETY: the key lies in the scratch buffer that the caller owns.
-        let entries = unsafe {
-            (&raw mut (*key).data.subject).write_unaligned(subject);
-            trie.get(&*key)
-        };
-        if let Some(entries) = entries {
-            let found = wanted_entry(q, entries, wanted, class == active::PATH);
-            if !found.is_null() {
-                return found;
-            }
-        }
+    let subject = Subject::executable(q.task.executable);
+    let found = path_entry_of(q, trie, (key, subject), wanted, classes & active::PATH_EXECUTABLE, false);
+    if !found.is_null() {
+        return found;
     }
-    core::ptr::null()
+    let subject = Subject::instance(q.task.tgid, q.task.start);
+    let found = path_entry_of(q, trie, (key, subject), wanted, classes & active::PATH_INSTANCE, false);
+    if !found.is_null() {
+        return found;
+    }
+    path_entry_of(q, trie, (key, Subject::ANYONE), wanted, classes & active::PATH, true)
+}
+
+#[inline(always)]
+fn path_entry_of<const N: usize, const F: usize>(
+    q: &Question,
+    trie: &aya_ebpf::btf_maps::LpmTrie<PathKey, AccessEntries, N, F>,
+    (key, subject): (*mut Key<PathKey>, Subject),
+    wanted: &Wanted,
+    class: u32,
+    limited: bool,
+) -> Found {
+    if class == 0 {
+        return core::ptr::null();
+    }
+    // SAFETY: the key lies in the scratch buffer that the caller owns.
+    let entries = unsafe {
+        (&raw mut (*key).data.subject).write_unaligned(subject);
+        trie.get(&*key)
+    };
+    match entries {
+        Some(entries) => wanted_entry(q, entries, wanted, limited),
+        None => core::ptr::null(),
+    }
 }
 
 /// The first entry that holds for one of the wanted accesses.
 #[inline(always)]
-fn wanted_entry(q: &Question, entries: *const AccessEntries, wanted: Wanted, limited: bool) -> Found {
-    for index in wanted {
-        // SAFETY: a map value; the index is below the length.
-        let entry = unsafe { &raw const (*entries).by_access[index as usize % access::COUNT] };
+fn wanted_entry(q: &Question, entries: *const AccessEntries, wanted: &Wanted, limited: bool) -> Found {
+    for index in *wanted {
+        // SAFETY: a map value; the mask keeps the index below the length.
+        let entry = unsafe { &raw const (*entries).by_access[index as usize & (access::PLACES - 1)] };
         if index < NOT_WANTED && holds(q, entry, limited) {
             return entry;
         }
@@ -311,7 +475,9 @@ fn wanted_entry(q: &Question, entries: *const AccessEntries, wanted: Wanted, lim
 fn holds(q: &Question, entry: Found, limited: bool) -> bool {
     // SAFETY: callers pass the address of an entry, never null.
     let entry = unsafe { &*entry };
-    if entry.rule == 0 || entry.hooks & (1 << q.hook) == 0 {
+    // One branch for both: the product is zero exactly if a factor is, and the verifier walks every branch of every entry.
+    let elsewhere = u64::from(entry.hook ^ hook::ANY) * u64::from(entry.hook ^ q.hook);
+    if entry.rule == 0 || elsewhere != 0 {
         return false;
     }
     // SAFETY: the helper has no preconditions.

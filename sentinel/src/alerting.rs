@@ -273,6 +273,21 @@ fn fields(value: &Value) -> serde_json::Map<String, serde_json::Value> {
     }
 }
 
+/// The most capabilities of a set in an alert: that root has all of them needs no forty words.
+const CAPABILITIES: usize = 16;
+
+fn without_large_sets(
+    mut event: serde_json::Map<String, serde_json::Value>,
+) -> serde_json::Map<String, serde_json::Value> {
+    let sets = event
+        .get_mut("process")
+        .and_then(|process| process.get_mut("thread")?.get_mut("capabilities")?.as_object_mut());
+    if let Some(sets) = sets {
+        sets.retain(|_, set| set.as_array().is_none_or(|set| set.len() <= CAPABILITIES));
+    }
+    event
+}
+
 fn parts(world: &World, finding: Finding, lost_before: u64) -> AlertParts {
     let (effect, decision) = (finding.effect(), finding.decision());
     let exemption = finding.kernel_rule.as_ref().and_then(|rule| rule.exemption.as_ref()).map(exemption);
@@ -280,7 +295,7 @@ fn parts(world: &World, finding: Finding, lost_before: u64) -> AlertParts {
     let rules = hits(&finding);
     AlertParts {
         action: action(finding.input.kind),
-        event: fields(&finding.input.value),
+        event: without_large_sets(fields(&finding.input.value)),
         message: None,
         mode: if finding.mode == Mode::Enforce { alerts::Mode::Enforce } else { alerts::Mode::Monitor },
         effect,

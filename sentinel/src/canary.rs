@@ -20,15 +20,17 @@ use sentinel_common::{
 };
 
 use crate::{
+    identity::Identities,
     kernel::{
         Kernel,
         hooks::Hook,
         stats::Stats,
         verdicts::{Held, Place, Table, Target, Verdicts},
     },
-    process::file_id,
     world::CANARY,
 };
+
+mod files;
 
 /// Name of the hidden verb that the child runs under.
 pub const VERB: &str = "canary-child";
@@ -66,7 +68,18 @@ pub fn prove(
 ) -> Result<Vec<Option<Proof>>> {
     let file = run_dir.join("canary");
     std::fs::write(&file, b"canary").with_context(|| format!("cannot write {}", file.display()))?;
-    let mut trial = Trial { verdicts, stats, file: file.clone(), enforce, child: Canary::start(kernel)? };
+    let directory = run_dir.join("canary.d");
+    // One that a crash has left would be in the way.
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let mut trial = Trial {
+        verdicts,
+        stats,
+        file: file.clone(),
+        directory: directory.clone(),
+        enforce,
+        child: Canary::start(kernel)?,
+    };
     let mut results = vec![None; kernel.hooks.len()];
     // Exec ends the child, and its end is what the process hooks show.
     let order = |hook: &Hook| match hook.id {
@@ -92,6 +105,7 @@ pub fn prove(
         }
     }
     std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+    std::fs::remove_dir_all(&directory).with_context(|| format!("cannot remove {}", directory.display()))?;
     Ok(results)
 }
 
@@ -99,6 +113,7 @@ struct Trial<'a> {
     verdicts: &'a mut Verdicts,
     stats: &'a Stats,
     file: PathBuf,
+    directory: PathBuf,
     enforce: bool,
     child: Canary,
 }
@@ -125,6 +140,9 @@ impl Trial<'_> {
 
     /// What the hook is to refuse, and how to try it.
     fn object(&self, hook: &Hook) -> Result<(Target, String)> {
+        if let Some(object) = files::object(hook.id, &self.directory, &self.child.image_path())? {
+            return Ok(object);
+        }
         let port = PORT + hook.id as u16;
         let v4 = SocketAddr::from((LOOPBACK, port));
         let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
@@ -155,12 +173,11 @@ fn judge(errno: i32, met: bool, enforce: bool) -> Proof {
 }
 
 fn entry(hook: &Hook) -> Entry {
-    Entry { rule: CANARY, hooks: 1 << hook.id, origin: origin::STANDING, flags: flag::CANARY, ..Entry::NONE }
+    Entry { rule: CANARY, hook: hook.id, origin: origin::STANDING, flags: flag::CANARY, ..Entry::NONE }
 }
 
 fn file_target(path: &Path) -> Result<Target> {
-    let meta = std::fs::metadata(path).with_context(|| format!("cannot look at the canary {}", path.display()))?;
-    let id = file_id(&meta);
+    let id = Identities::read().of(path).with_context(|| format!("cannot look at the canary {}", path.display()))?;
     Ok(Target::File { dev: id.dev, ino: id.ino })
 }
 
@@ -288,6 +305,9 @@ pub fn child(image: &str) -> ExitCode {
 fn attempt(request: &str, image: &str) -> std::io::Result<()> {
     let (verb, object) = request.split_once(' ').unwrap_or((request, ""));
     let address = || object.parse::<SocketAddr>().map_err(std::io::Error::other);
+    if let Some(name) = verb.strip_prefix("change-") {
+        return files::attempt(name, Path::new(object), image);
+    }
     match verb {
         "open" => std::fs::File::open(object).map(drop),
         "connect" => TcpStream::connect(address()?).map(drop),

@@ -14,6 +14,7 @@ use crate::{
 mod audit;
 mod block;
 mod check;
+mod confirm;
 mod explain;
 mod geo;
 mod replay;
@@ -38,6 +39,8 @@ enum Verb {
     Status(status::Args),
     /// End the running Sentinel and remove everything from the kernel.
     Stop(stop::Args),
+    /// Say that the host still works: enforcing started with --confirm goes on.
+    Confirm(confirm::Args),
     /// Check policies and data without running them.
     Check(check::Args),
     /// Run the test rules of policies.
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Verb::Run(flags) => run::run(flags),
         Verb::Status(args) => status::run(&args),
         Verb::Stop(args) => stop::run(&args),
+        Verb::Confirm(args) => confirm::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Block(args) => block::run(args),

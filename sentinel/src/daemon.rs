@@ -52,6 +52,7 @@ use crate::{
 };
 
 mod change;
+mod confirm;
 mod evidence;
 
 /// How often expired entries and ended processes are swept.
@@ -64,6 +65,8 @@ const REMIND: Duration = Duration::from_secs(3600);
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long the sinks get at the end.
 const FLUSH: Duration = Duration::from_secs(5);
+/// Of so many sweeps one looks whether paths of standing rules stand for other files, without having been told.
+const LABELS: u64 = 10;
 /// Why LSM programs are given up when no canary meets them.
 const LSM_NEVER_RUNS: &str = "LSM programs attach but never run (is bpf in the kernel's lsm= list?)";
 /// How long a client that asked for the end has to get its answer.
@@ -97,6 +100,8 @@ pub struct Daemon {
     pub geo: GeoData,
     /// Country tables built.
     pub tables: u64,
+    /// Until when enforcing has to be confirmed.
+    pub confirm_by: Option<Instant>,
     told: Told,
     programmes: Vec<(String, String)>,
     evidence: evidence::Evidence,
@@ -105,12 +110,21 @@ pub struct Daemon {
     _lock: File,
 }
 
+/// Why a daemon has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Nobody confirmed enforcing: to be started again in monitor mode.
+    Unconfirmed,
+}
+
 /// Runs until told to end.
 ///
 /// # Errors
 ///
 /// Anything that keeps it from starting, or the loss of its rings.
-pub async fn run(flags: Flags) -> Result<()> {
+pub async fn run(flags: Flags) -> Result<Ended> {
     let config = Config::load(&flags)?;
     if start_disabled() {
         bail!("sentinel.off is on the kernel command line: Sentinel does not start");
@@ -127,11 +141,12 @@ pub async fn run(flags: Flags) -> Result<()> {
     let result = match daemon.require() {
         Ok(()) => {
             notify_ready();
+            daemon.wait_for_confirmation();
             daemon.serve(&mut requests, &mut stop).await
         }
         Err(error) => Err(error),
     };
-    daemon.end();
+    daemon.end(matches!(result, Ok(Ended::Unconfirmed)));
     result
 }
 
@@ -204,7 +219,8 @@ impl Engaged {
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
-        let prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
+        let mut prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
+        policy::dry_run(&mut prepared, config, &numbers)?;
         let tables = u64::from(prepared.image.is_some());
         let world = policy::apply(&mut verdicts, prepared)?;
         kernel.attach()?;
@@ -246,7 +262,7 @@ impl Daemon {
         }
         let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
-        let processes = Processes::from_proc(Containers::new(cgroups));
+        let processes = Processes::from_proc(Containers::new(cgroups, "/".into()));
         let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
         pipeline.recorder = recorder;
         pipeline.alerting.audit = audit;
@@ -266,6 +282,7 @@ impl Daemon {
             sweeps: 0,
             geo: loaded.geo,
             tables,
+            confirm_by: None,
             told: Told::default(),
             programmes: embargo::defaults()?,
             evidence: evidence::Evidence::default(),
@@ -275,6 +292,7 @@ impl Daemon {
         };
         daemon.check_jurisdictions();
         daemon.record_start();
+        daemon.tell_forced(&[]);
         Ok(daemon)
     }
 
@@ -296,7 +314,7 @@ impl Daemon {
         )
     }
 
-    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<()> {
+    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<Ended> {
         let mut sweep = interval(SWEEP);
         let mut remind = interval(REMIND);
         let period = self.config.canary_period;
@@ -312,8 +330,8 @@ impl Daemon {
         loop {
             tokio::select! {
                 biased;
-                _ = stop.interrupt.recv() => return Ok(()),
-                _ = stop.terminate.recv() => return Ok(()),
+                _ = stop.interrupt.recv() => return Ok(Ended::Stopped),
+                _ = stop.terminate.recv() => return Ok(Ended::Stopped),
                 _ = stop.hangup.recv() => {
                     self.pipeline.alerting.sinks.reopen();
                     reload.ask();
@@ -326,13 +344,16 @@ impl Daemon {
                     if stopping {
                         // Let the task that holds the connection write the answer.
                         tokio::time::sleep(GOODBYE).await;
-                        return Ok(());
+                        return Ok(Ended::Stopped);
                     }
                 }
                 _ = sweep.tick() => {
                     self.sweep();
                     self.watch_clock();
                     self.end_blocks();
+                    if self.is_unconfirmed() {
+                        return Ok(Ended::Unconfirmed);
+                    }
                 }
                 _ = remind.tick() => {
                     if self.hourly() {
@@ -431,6 +452,7 @@ impl Daemon {
             Ok(new) => tracing::info!("{new} new network devices are watched"),
             Err(error) => tracing::error!("watching new network devices: {error}"),
         }
+        self.relabel();
         match report::lost(self) {
             Ok(lost) => self.pipeline.alerting.lost = lost,
             Err(error) => tracing::error!("reading counters: {error}"),
@@ -438,8 +460,8 @@ impl Daemon {
     }
 
     /// Detaches, hands on what is left, says what happened.
-    fn end(mut self) {
-        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
+    fn end(mut self, goes_on: bool) {
+        if !goes_on && let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
             tracing::debug!("sd_notify: {error}");
         }
         let status = self.status();

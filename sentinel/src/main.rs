@@ -19,15 +19,19 @@ mod container;
 mod control;
 mod countries;
 mod daemon;
+mod dry_run;
 mod embargo;
+mod emergency;
 mod entry;
 mod event;
 mod geo;
 mod guard;
+mod identity;
 mod input;
 mod jurisdiction;
 #[expect(unsafe_code, reason = "map keys as plain memory, ring descriptors, handles of cgroups")]
 mod kernel;
+mod labels;
 mod names;
 mod notices;
 mod operator;
@@ -43,6 +47,7 @@ mod sockets;
 mod spellings;
 mod standing;
 mod status;
+mod watcher;
 mod world;
 
 fn main() -> ExitCode {

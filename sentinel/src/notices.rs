@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use geoip::{DatabaseInfo, ERROR_DAYS, Freshness, WARN_DAYS};
-use rules::{Cause, Exemption, OnError, RuleInfo, StandingEntry, StandingValue, Verb};
+use rules::{Cause, Exemption, OnError, RuleInfo, StandingEntry, Verb};
 
 use crate::{operator::Block, reload};
 
@@ -45,6 +45,10 @@ pub const TESTS: &str = "policy-tests";
 pub const RULE_ERROR: &str = "rule-error";
 /// Id of notices about the audit trail.
 pub const AUDIT: &str = "audit-head";
+/// Id of notices about rules that would harm the host and are in force because that was forced.
+pub const FORCED: &str = "guard-forced";
+/// Id of notices about enforcement that nobody confirmed.
+pub const UNCONFIRMED: &str = "enforcement-unconfirmed";
 /// Id of notices about blocks that an operator ordered.
 pub const BLOCK: &str = "operator-block";
 
@@ -86,6 +90,20 @@ impl Notice {
              check` shows what rules cost."
         );
         Self { id: RULE_ERROR, severity: alerts::Severity::Medium, message, exemption: None }
+    }
+
+    /// A rule that would harm the host.
+    #[must_use]
+    pub fn forced(what: &str) -> Self {
+        let message = format!("In force because of --force: {what}");
+        Self { id: FORCED, severity: alerts::Severity::High, message, exemption: None }
+    }
+
+    /// Enforcement that was not confirmed in time.
+    #[must_use]
+    pub fn unconfirmed(seconds: u32) -> Self {
+        let message = format!("Nobody confirmed enforcing within {seconds} seconds: returning to monitor mode");
+        Self { id: UNCONFIRMED, severity: alerts::Severity::High, message, exemption: None }
     }
 
     /// A block that an operator ordered.
@@ -203,17 +221,7 @@ fn aged(now: i64, info: &DatabaseInfo) -> Option<Notice> {
 
 /// The exemptions of some rules.
 pub fn exemptions(standing: &[StandingEntry]) -> impl Iterator<Item = &Exemption> {
-    standing.iter().filter_map(|entry| match &entry.value {
-        StandingValue::Exemption(exemption) => Some(&**exemption),
-        StandingValue::BlockCountry(_)
-        | StandingValue::AllowCountry(_)
-        | StandingValue::BlockRegion(_)
-        | StandingValue::BlockCidr(_)
-        | StandingValue::BlockPath(_)
-        | StandingValue::BlockExecutable(_)
-        | StandingValue::BlockHash(_)
-        | StandingValue::AllowExecutable(_) => None,
-    })
+    standing.iter().filter_map(|entry| entry.value.exemption())
 }
 
 /// Whole days until an end; negative when it is past.

@@ -21,8 +21,9 @@ use sentinel_common::{
 
 use crate::{
     alerting::{Alerting, CanaryAlert, Finding, GeoFact, Note},
+    container::Context,
     entry::{self, Blocked},
-    event::{self, Answer, Common, Event, Exec, Network, Open, taskless},
+    event::{self, Answer, Change, Common, Event, Exec, Network, Open, taskless},
     input::{self, Actor, Host, Input},
     jurisdiction::Failure,
     kernel::verdicts::Verdicts,
@@ -81,6 +82,8 @@ pub struct Pipeline {
     pub names: Names,
     /// Counters.
     pub counts: Counts,
+    /// Names that standing rules are about may stand for other files now.
+    pub relabel: bool,
     /// Where events are recorded.
     pub recorder: Option<Recorder>,
     evaluator: Evaluator,
@@ -111,6 +114,7 @@ impl Pipeline {
             alerting,
             names: Names::default(),
             counts: Counts::default(),
+            relabel: false,
             recorder: None,
             evaluator,
             told_errors: HashMap::new(),
@@ -165,8 +169,10 @@ impl Pipeline {
             Event::Exec(exec) if exec.common.verdict.refused == 1 => self.refused_exec(&exec),
             Event::Exec(exec) => self.exec(&exec),
             Event::Open(open) => self.open(&open),
+            Event::Change(change) => self.change(&change),
             Event::Network(network) => self.network(&network),
             Event::Answer(answer) => self.answer(&answer),
+            Event::Group { id, path } => self.processes.containers.made(id, &path),
         }
     }
 
@@ -184,9 +190,10 @@ impl Pipeline {
     fn exec(&mut self, exec: &Exec) {
         // After an exec by a thread the survivor has the leader's id; its notes are under the old one.
         let before = self.pending.remove(&exec.common.task.tid).unwrap_or_default();
-        let image = Image { path: input::path_text(&exec.path, exec.links).into(), file: exec.file };
+        let image = Image { path: input::path_text(&exec.path, exec.links).into(), file: exec.file.key() };
         let truncated = exec.common.has(flag::ARGS_TRUNCATED);
-        self.processes.exec(&exec.common.task, image, split_args(&exec.args), truncated);
+        let interactive = exec.common.has(flag::INTERACTIVE);
+        self.processes.exec(&exec.common.task, image, split_args(&exec.args), truncated, interactive);
         if !exec.common.has(flag::IN_SCOPE) {
             return;
         }
@@ -215,6 +222,17 @@ impl Pipeline {
         let subject = open.common.task.executable;
         let blocked = Blocked::File { file: open.file, path: open.path.clone(), access, subject };
         self.decide(&open.common, open.common.verdict, input, &blocked, None);
+    }
+
+    fn change(&mut self, change: &Change) {
+        let parts = self.actor_parts(&change.common.task);
+        let input = input::change(change, &parts.actor(), &self.host);
+        let subject = change.common.task.executable;
+        let access = entry::access_of_change(change.kind);
+        let blocked = Blocked::File { file: change.file, path: change.path.clone(), access, subject };
+        let labels = &self.world.labels;
+        self.relabel |= [&change.path, &change.target_path].into_iter().any(|path| labels.concerns(path));
+        self.decide(&change.common, change.common.verdict, input, &blocked, None);
     }
 
     fn network(&mut self, event: &Network) {
@@ -292,9 +310,9 @@ impl Pipeline {
 
     fn actor_parts(&mut self, task: &Task) -> ActorParts {
         let process = self.processes.of(task).clone();
-        let parent = self.processes.get(task.parent, task.parent_start).cloned();
-        let container = self.processes.containers.of(task.cgroup);
-        ActorParts { process, parent, container }
+        let parent = self.processes.parent(task).cloned();
+        let context = self.processes.containers.of(task.cgroup);
+        ActorParts { process, parent, context }
     }
 
     /// Rules, block entries, alert.
@@ -409,8 +427,10 @@ const fn kind_of(event: &Event) -> u16 {
         Event::BeforeExec(_) => kind::BEFORE_EXEC,
         Event::Exec(_) => kind::EXEC,
         Event::Open(_) => kind::OPEN,
+        Event::Change(change) => change.kind,
         Event::Network(network) => network.kind,
         Event::Answer(_) => kind::ANSWER,
+        Event::Group { .. } => kind::GROUP,
     }
 }
 
@@ -419,12 +439,12 @@ const fn kind_of(event: &Event) -> u16 {
 struct ActorParts {
     process: Process,
     parent: Option<Process>,
-    container: Option<Arc<str>>,
+    context: Option<Arc<Context>>,
 }
 
 impl ActorParts {
     fn actor(&self) -> Actor<'_> {
-        Actor { process: &self.process, parent: self.parent.as_ref(), container: self.container.as_deref() }
+        Actor { process: &self.process, parent: self.parent.as_ref(), context: self.context.as_deref() }
     }
 }
 

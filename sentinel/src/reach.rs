@@ -13,6 +13,10 @@ pub struct Reach {
     pub execs: bool,
 }
 
+/// Events that change files, or can.
+const CHANGES: [Kind; 8] =
+    [Kind::Open, Kind::Create, Kind::Rename, Kind::Link, Kind::Unlink, Kind::Truncate, Kind::Setattr, Kind::Mount];
+
 /// Reads the rules.
 #[must_use]
 pub fn of(rules: &[RuleInfo], standing: &[StandingEntry]) -> Reach {
@@ -20,8 +24,8 @@ pub fn of(rules: &[RuleInfo], standing: &[StandingEntry]) -> Reach {
     let denies = rules.iter().filter(|rule| rule.verb == Verb::Deny);
     let event = denies.map(|rule| Reach {
         egress: [Kind::Connect, Kind::Send, Kind::Packet].iter().any(|kind| rule.kinds.contains(*kind)),
-        changes: rule.kinds.contains(Kind::Open),
-        execs: rule.kinds.contains(Kind::Exec),
+        changes: CHANGES.iter().any(|kind| rule.kinds.contains(*kind)),
+        execs: [Kind::Exec, Kind::Mmap].iter().any(|kind| rule.kinds.contains(*kind)),
     });
     standing.chain(event).fold(Reach::default(), |all, one| Reach {
         egress: all.egress | one.egress,

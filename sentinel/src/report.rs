@@ -13,7 +13,11 @@ use crate::{
     canary::Proof,
     config::{Bypass, Mode},
     daemon::Daemon,
-    kernel::{HookState, attach::Scope, hooks::Attach},
+    kernel::{
+        HookState,
+        attach::Scope,
+        hooks::{Attach, FILE_TRUNCATE, Hook, NO_SUCH_HOOK},
+    },
     notices,
     policy::mode_word,
     reach,
@@ -26,9 +30,17 @@ use crate::{
 };
 
 /// Kinds that are counted, with their names.
-const KINDS: [(u16, &str); 10] = [
+const KINDS: [(u16, &str); 19] = [
     (kind::EXEC, "exec"),
     (kind::OPEN, "open"),
+    (kind::CREATE, "create"),
+    (kind::RENAME, "rename"),
+    (kind::LINK, "link"),
+    (kind::UNLINK, "unlink"),
+    (kind::TRUNCATE, "truncate"),
+    (kind::SETATTR, "setattr"),
+    (kind::MOUNT, "mount"),
+    (kind::MMAP, "mmap"),
     (kind::CONNECT, "connect"),
     (kind::SEND, "send"),
     (kind::PACKET, "packet"),
@@ -36,6 +48,7 @@ const KINDS: [(u16, &str); 10] = [
     (kind::FORK, "fork"),
     (kind::EXIT, "exit"),
     (kind::BEFORE_EXEC, "exec_note"),
+    (kind::GROUP, "cgroup"),
     (kind::ANSWER, "dns_answer"),
 ];
 
@@ -128,10 +141,15 @@ impl Daemon {
             let all = self.kernel.hooks.iter().zip(hooks);
             all.filter(|(state, _)| state.hook.refuses && (state.attached || state.hook.attach != Attach::Devices))
         };
-        let unproven = refusing().filter(|(_, status)| !status.proven).map(|(state, status)| {
-            let why = status.reason.as_deref().unwrap_or("no canary has proved it");
-            format!("{}: {}: {why}", state.hook.family.as_str(), status.name)
-        });
+        let on_files = |hook: &Hook| hook.on_changes() || hook.on_mappings();
+        let open = |which: fn(&Hook) -> bool| {
+            let all = refusing().filter(|(state, status)| which(state.hook) && !status.proven && !unneeded(status));
+            let all: Vec<String> = all.map(|(_, status)| format!("{}: {}", status.name, why(status))).collect();
+            (!all.is_empty()).then(|| grouped(&all).join("; "))
+        };
+        let unproven = refusing().filter(|(state, status)| !status.proven && !on_files(state.hook));
+        let unproven =
+            unproven.map(|(state, status)| format!("{}: {}: {}", state.hook.family.as_str(), status.name, why(status)));
         let proven = |name| hooks.iter().any(|hook| hook.name == name && hook.proven);
         let reach = reach::of(self.pipeline.world.policies.rules(), &self.pipeline.world.standing);
         Facts {
@@ -141,13 +159,15 @@ impl Daemon {
             egress_rules: reach.egress,
             change_rules: reach.changes,
             exec_rules: reach.execs,
+            changes_open: open(Hook::on_changes),
+            loader_open: open(Hook::on_mappings),
             scoped: self.kernel.scoped(),
             bypass_allowed: self.config.bypass == Bypass::Allow,
             bypass_closed: proven("socket_create") && proven("file_open"),
             devices_unwatched: hooks
                 .iter()
                 .find(|hook| hook.name == FORWARD && !hook.proven)
-                .map(unwatched)
+                .map(|hook| why(hook).to_owned())
                 .or_else(|| self.kernel.devices_refused()),
             socket_destroy: self.sockets.unavailable.clone(),
             old_geo: self.old_geo(),
@@ -158,10 +178,7 @@ impl Daemon {
     /// In monitor mode the reasons also say what is not seen, and what enforcing would get wrong.
     fn with_coverage(&self, mut reasons: Vec<String>, hooks: &[HookStatus]) -> Vec<String> {
         let missing = hooks.iter().filter(|hook| unseen(hook));
-        reasons.extend(missing.map(|hook| {
-            let why = hook.reason.as_deref().unwrap_or("no canary has proved it");
-            format!("not seen by {}: {why}", hook.name)
-        }));
+        reasons.extend(missing.map(|hook| format!("not seen by {}: {}", hook.name, why(hook))));
         reasons.extend(self.jurisdictions.reasons());
         reasons
     }
@@ -251,15 +268,22 @@ fn database_status(info: &DatabaseInfo) -> DatabaseStatus {
     }
 }
 
-/// Why network devices are not watched.
-fn unwatched(hook: &HookStatus) -> String {
-    hook.reason.clone().unwrap_or_else(|| "no canary has proved it".to_owned())
+/// Why a hook is not proved.
+fn why(hook: &HookStatus) -> &str {
+    hook.reason.as_deref().unwrap_or("no canary has proved it")
+}
+
+/// Whether this kernel lacks a hook that it does not need.
+fn unneeded(hook: &HookStatus) -> bool {
+    hook.name == FILE_TRUNCATE && hook.reason.as_deref() == Some(NO_SUCH_HOOK)
 }
 
 /// Whether something is not seen because this hook does not work. Those that stand in for another hook, or are switched
 /// off, are not missed.
 fn unseen(hook: &HookStatus) -> bool {
-    let unneeded = hook.name == OPEN_EXITS || ([INGRESS, FORWARD].contains(&hook.name.as_str()) && !hook.attached);
+    let unneeded = unneeded(hook)
+        || hook.name == OPEN_EXITS
+        || ([INGRESS, FORWARD].contains(&hook.name.as_str()) && !hook.attached);
     !unneeded && !hook.proven
 }
 

@@ -226,6 +226,10 @@ pub struct Facts {
     pub change_rules: bool,
     /// Whether a rule that refuses execution is in force.
     pub exec_rules: bool,
+    /// Which ways of changing files are not refused, and why; `None`: all are.
+    pub changes_open: Option<String>,
+    /// The same for mapping a file to execute it.
+    pub loader_open: Option<String>,
     /// Whether the scope is one cgroup.
     pub scoped: bool,
     /// Whether the settings leave sockets and devices alone that send past every hook on destinations.
@@ -277,12 +281,11 @@ pub fn conclude(facts: &Facts) -> (Enforcement, Vec<String>) {
     if let Some(old) = &facts.old_geo {
         reasons.push(format!("geo_age: {old}"));
     }
-    if facts.change_rules {
-        reasons
-            .push("file_changes: only opens are hooked; truncate, rename, link, unlink and mount are not".to_owned());
+    if let Some(open) = facts.changes_open.as_ref().filter(|_| facts.change_rules) {
+        reasons.push(format!("file_changes: changes of files are not refused at {open}"));
     }
-    if facts.exec_rules {
-        reasons.push("exec_by_loader: the dynamic loader can run a refused program as data".to_owned());
+    if let Some(open) = facts.loader_open.as_ref().filter(|_| facts.exec_rules) {
+        reasons.push(format!("exec_by_loader: the dynamic loader can run a refused program as data, at {open}"));
     }
     (if reasons.is_empty() { Enforcement::Full } else { Enforcement::Partial }, reasons)
 }
@@ -306,6 +309,18 @@ mod tests {
             assert_eq!(conclude(&bad).0, Enforcement::Partial);
         }
         assert_eq!(conclude(&Facts { any_proven: false, ..good }).0, Enforcement::None);
+    }
+
+    #[test]
+    fn ways_around_rules_on_files_are_a_reason_where_there_is_such_a_rule() {
+        let open = || Some("path_rename: no".to_owned());
+        let facts = Facts { changes_open: open(), loader_open: open(), ..Facts::default() };
+        let facts = Facts { enforce: true, any_proven: true, ..facts };
+        assert_eq!(conclude(&facts).0, Enforcement::Full);
+        let (_, reasons) = conclude(&Facts { change_rules: true, ..facts.clone() });
+        assert!(matches!(&reasons[..], [one] if one.starts_with("file_changes: ")), "{reasons:?}");
+        let (_, reasons) = conclude(&Facts { exec_rules: true, ..facts });
+        assert!(matches!(&reasons[..], [one] if one.starts_with("exec_by_loader: ")), "{reasons:?}");
     }
 
     #[test]

@@ -6,12 +6,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use geoip::Votes;
-use rules::{Policies, RuleInfo, Severity, StandingEntry, StandingValue, Technique};
+use rules::{Policies, RuleInfo, Severity, StandingEntry, Technique};
 
 use crate::{
     config::Mode,
     countries::{ClassTable, CountryVerdicts},
     embargo::Programmes,
+    labels::Labels,
     operator::Blocks,
 };
 
@@ -148,6 +149,10 @@ pub struct World {
     pub standing: Vec<StandingEntry>,
     /// What an operator has ordered.
     pub operator: Arc<Blocks>,
+    /// What the paths of standing rules stood for.
+    pub labels: Labels,
+    /// What would harm the host and is in force because that was forced.
+    pub forced: Vec<String>,
     /// Generation of verdict entries.
     pub generation: u32,
     /// Numbers of the event rules, by their index.
@@ -213,17 +218,7 @@ pub fn standing_rule(entry: &StandingEntry, global: Mode, programmes: &Programme
         rules::StandingRule::AllowExecutables => alerts::Verb::AllowExecutables,
         rules::StandingRule::Exemptions => alerts::Verb::Exemptions,
     };
-    let exemption = match &entry.value {
-        StandingValue::Exemption(exemption) => Some((**exemption).clone()),
-        StandingValue::BlockCountry(_)
-        | StandingValue::AllowCountry(_)
-        | StandingValue::BlockRegion(_)
-        | StandingValue::BlockCidr(_)
-        | StandingValue::BlockPath(_)
-        | StandingValue::BlockExecutable(_)
-        | StandingValue::BlockHash(_)
-        | StandingValue::AllowExecutable(_) => None,
-    };
+    let exemption = entry.value.exemption().cloned();
     Rule {
         id: entry.id.clone(),
         verb,

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "geodata")]
 mod geodata;
+mod hour;
 mod project;
 mod report;
 mod setup;
@@ -62,6 +63,8 @@ enum Verb {
         #[arg(long, default_value = vm::DEFAULT_KERNEL)]
         kernel: String,
     },
+    /// Record an ordinary hour of a server in the VM, and replay it.
+    Hour(hour::Options),
     /// Write docs/rules.md and docs/input.md anew from the shipped policies and the table of fields.
     Docs {
         /// Only tell whether they are current.
@@ -106,6 +109,13 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
             return vm::run(&project, &vm::Options::of(&kernel, &["sentinel-tests", "demo"]));
         }
         Verb::Bench { kernel } => return bench(&project, &kernel),
+        Verb::Hour(options) => {
+            if !options.no_build {
+                prepare_vm(&project)?;
+                setup::run(&project, &[Part::Hour])?;
+            }
+            return hour::run(&project, &options);
+        }
         Verb::Docs { check } => docs(&project, check)?,
         Verb::Geodata { args } => geodata(&project, &args)?,
     }

@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
+    hour,
     project::{Project, as_root, line_of, run as run_command},
     report,
     setup::{self, Part},
@@ -46,11 +47,11 @@ impl Stage {
     }
 }
 
-/// All stages in order; the last one is for all kernels, unless `only` names that of one.
+/// All stages in order; the one for VMs is for all kernels, unless `only` names that of one.
 fn stages(project: &Project, only: Option<&str>) -> Result<Vec<Stage>> {
     let mut stages = vec![
         Stage::new("setup", "what building and testing need", |project| {
-            setup::run(project, &[Part::Build, Part::Lint, Part::Vm])
+            setup::run(project, &[Part::Build, Part::Lint, Part::Vm, Part::Hour])
         }),
         Stage::new("format", "cargo fmt --check", |project| run_command(project.cargo().args(["fmt", "--check"]))),
         Stage::new("clippy", "lints, warnings are errors", clippy),
@@ -65,6 +66,7 @@ fn stages(project: &Project, only: Option<&str>) -> Result<Vec<Stage>> {
     let (name, kernels) = one.map_or_else(|| ("vm".to_owned(), names), |name| (format!("vm-{name}"), vec![name]));
     let what = "scenarios in VMs, one for each kernel, side by side";
     stages.push(Stage::tests(&name, what, move |project| vm_tests(project, &kernels)));
+    stages.push(Stage::tests("hour", "a server's ordinary work in a VM: nothing is denied", hour_test));
     if only == Some("report") {
         // Not among all: it needs a browser.
         stages.push(Stage::tests("report", "an audit report in headless Chromium", |project| {
@@ -119,7 +121,7 @@ fn choose<'a>(stages: &'a [Stage], only: Option<&str>) -> Result<Vec<&'a Stage>>
         let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
         bail!("no stage is named `{only}`; there are: {}", names.join(", "));
     }
-    let runs_release = only == "host" || only.starts_with("vm");
+    let runs_release = matches!(only, "host" | "hour") || only.starts_with("vm");
     let wanted = |name: &str| name == only || name == "setup" || (name == "build" && runs_release);
     Ok(stages.iter().filter(|stage| wanted(&stage.name)).collect())
 }
@@ -196,6 +198,12 @@ fn vm_test(project: &Project, kernel: &str) -> Result<Count> {
     })?;
     ensure!(code == 0 || count.failed > 0, "the scenarios in the VM ended with status {code} and no failed test");
     Ok(count)
+}
+
+/// A short hour: everything once.
+fn hour_test(project: &Project) -> Result<Count> {
+    let dir = hour::record(project, &hour::Options::short())?;
+    counted(&mut hour::report(project, &dir), scenario_count)
 }
 
 /// Runs a command whose output is shown line by line and counted.

@@ -103,6 +103,24 @@ pub enum StandingValue {
     Exemption(Box<Exemption>),
 }
 
+impl StandingValue {
+    /// The exemption, if it is one.
+    #[must_use]
+    pub fn exemption(&self) -> Option<&Exemption> {
+        match self {
+            Self::Exemption(exemption) => Some(exemption),
+            Self::BlockCountry(_)
+            | Self::AllowCountry(_)
+            | Self::BlockRegion(_)
+            | Self::BlockCidr(_)
+            | Self::BlockPath(_)
+            | Self::BlockExecutable(_)
+            | Self::BlockHash(_)
+            | Self::AllowExecutable(_) => None,
+        }
+    }
+}
+
 /// A documented exception to the standing rules and blocklist entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exemption {

@@ -6,6 +6,7 @@
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
 use sentinel_common::{
+    FileId,
     event::{Exec, flag, kind},
     hook,
     verdict::{Entry, access},
@@ -15,11 +16,14 @@ use super::{lsm_answer, refused_before};
 use crate::{
     emit,
     maps::config,
-    path,
+    path::{self, Place},
     scratch::Builder,
     task::{self, Object, field},
-    verdict::{self, NOT_WANTED, Question},
+    verdict::{self, Ask, NOT_WANTED, Question, Wanted},
 };
+
+/// The access that is asked for.
+pub(super) const EXEC: Wanted = [access::EXEC as u32, NOT_WANTED, NOT_WANTED];
 
 /// `int bprm_check_security(struct linux_binprm *bprm)`, since 2.6; BPF since 5.7.
 ///
@@ -40,7 +44,7 @@ fn bprm_check_security(ctx: LsmContext) -> i32 {
 fn check(bprm: Object) -> i32 {
     let file = field!(bprm, binprm_file, Object);
     let mut event =
-        Exec { header: emit::header(kind::EXEC, hook::BPRM_CHECK, 0), file: task::file_id(file), ..Exec::default() };
+        Exec { header: emit::header(kind::EXEC, hook::BPRM_CHECK, 0), file: task::file_identity(file), ..Exec::default() };
     task::current(&mut event.header.task);
     let entry = match Builder::take() {
         Some(mut builder) => {
@@ -55,15 +59,20 @@ fn check(bprm: Object) -> i32 {
 
 #[inline(always)]
 fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) -> Entry {
-    let (length, whole) = path::prepend(builder, file as u64 + u64::from(config!(offsets.file_f_path)));
-    let question = Question { hook: hook::BPRM_CHECK, task: &event.header.task, port: 0, protocol: 0 };
-    let entry = verdict::file(
-        &question,
-        event.file,
-        [access::EXEC as u32, NOT_WANTED],
-        builder,
-        if whole { length } else { 0 },
-    );
+    let place = Place::of_file(file as u64);
+    let (length, whole) = path::prepend(builder, place);
+    let ask = Ask {
+        file: event.file,
+        stays_in: FileId::default(),
+        dentry: place.dentry,
+        vfsmount: place.vfsmount,
+        from: place.dentry,
+        start: builder.start as u64,
+        path: if whole { length as u64 } else { 0 },
+        hook: hook::BPRM_CHECK,
+        wanted: EXEC,
+    };
+    let entry = verdict::file(builder, &event.header.task, ask);
     if emit::settle(hook::BPRM_CHECK, &entry) || task::is_own(&event.header.task) {
         return entry;
     }
@@ -77,10 +86,10 @@ fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) ->
         let inode = field!(file, file_f_inode, Object);
         event.mode = u32::from(field!(inode, inode_i_mode, u16));
         event.links = field!(inode, inode_i_nlink, u32);
-        emit::send_built(kind::EXEC, entry.rule, builder, event, |e, n| e.header.length = n);
+        emit::send_built_acting(kind::EXEC, entry.rule, builder, event, |e| &mut e.header);
     } else if entry.rule != 0 || (!interpreter && is_script(bprm)) {
         event.header.kind = kind::BEFORE_EXEC;
-        emit::send_built(kind::BEFORE_EXEC, 0, builder, event, |e, n| e.header.length = n);
+        emit::send_built_acting(kind::BEFORE_EXEC, 0, builder, event, |e| &mut e.header);
     }
     entry
 }
@@ -89,7 +98,7 @@ fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) ->
 #[inline(always)]
 fn judge_without_path(event: &Exec) -> Entry {
     let question = Question { hook: hook::BPRM_CHECK, task: &event.header.task, port: 0, protocol: 0 };
-    let entry = verdict::file_by_identity(&question, event.file, [access::EXEC as u32, NOT_WANTED]);
+    let entry = verdict::file_by_identity(&question, event.file, EXEC);
     if !emit::settle(hook::BPRM_CHECK, &entry) {
         emit::count_hook(hook::BPRM_CHECK, |s| &mut s.errors);
         if verdict::refuses(&entry) {

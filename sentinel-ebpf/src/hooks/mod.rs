@@ -3,10 +3,12 @@
 //! Above each hook: its prototype in the kernel, the first kernel that has it, and what an internal
 //! error does (fail open, counted, unless it says otherwise).
 
+mod change;
 mod dns;
 mod exec;
 mod file;
 mod forward;
+mod mmap;
 mod net;
 mod packet;
 mod probe;

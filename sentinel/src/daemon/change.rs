@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use geoip::Amount;
 use serde_json::{Value, json};
 
-use super::Daemon;
+use super::{Daemon, LABELS};
 use crate::{
     config::{Config, Mode},
     control::{Peer, Request},
@@ -155,11 +155,14 @@ impl Daemon {
     fn put_in_force(&mut self, loaded: Loaded, config: Config) -> Result<()> {
         let root = self.kernel.features.cgroup2.clone();
         let pipeline = &mut self.pipeline;
-        let prepared = policy::prepare(&loaded, &config, &root, Some(&pipeline.world), &mut pipeline.numbers)?;
+        let mut prepared = policy::prepare(&loaded, &config, &root, Some(&pipeline.world), &mut pipeline.numbers)?;
+        policy::dry_run(&mut prepared, &config, &pipeline.numbers)?;
+        let forced = pipeline.world.forced.clone();
         let built = u64::from(prepared.image.is_some());
         let world = policy::apply(&mut pipeline.verdicts, prepared)?;
         self.pipeline.set_world(world);
         self.pipeline.numbers.forget();
+        self.tell_forced(&forced);
         (self.config, self.geo) = (config, loaded.geo);
         self.tables += built;
         self.record_in_force("change");
@@ -168,11 +171,23 @@ impl Daemon {
         Ok(())
     }
 
+    /// Puts the standing rules in force again if their paths stand for other files now.
+    pub(super) fn relabel(&mut self) {
+        let told = std::mem::take(&mut self.pipeline.relabel);
+        if !(told || self.sweeps.is_multiple_of(LABELS)) || !self.pipeline.world.labels.are_stale() {
+            return;
+        }
+        if let Err(error) = self.put_in_force(self.unchanged(), self.config.clone()) {
+            tracing::error!("files that are new at protected paths are not labelled: {}", problem::text(&error));
+        }
+    }
+
     /// Answers the control socket.
     pub(super) fn answer(&mut self, request: Request, peer: &Peer) -> Value {
         let answer = match request {
             Request::Status => self.status().and_then(|status| Ok(serde_json::to_value(status)?)),
             Request::Stop => Ok(json!({ "stopping": true })),
+            Request::Confirm => self.confirm(),
             Request::BlockAdd { order } => self.add_block(order, peer),
             Request::BlockList => Ok(json!({ "mode": mode_word(self.config.mode), "blocks": self.blocks() })),
             Request::BlockRemove { id, reason } => self.remove_block(&id, &reason, peer),

@@ -198,7 +198,7 @@ impl Daemon {
     pub(super) fn record_request(&self, request: &Request, peer: &Peer) {
         match request {
             Request::Status | Request::BlockList => {}
-            Request::Stop | Request::BlockAdd { .. } | Request::BlockRemove { .. } => {
+            Request::Stop | Request::Confirm | Request::BlockAdd { .. } | Request::BlockRemove { .. } => {
                 let command = serde_json::to_value(request).unwrap_or_default();
                 self.note(Kind::Operator, json!({ "by": peer.text(), "command": command }));
             }

@@ -65,6 +65,20 @@ pub struct Hook {
     pub on_error: &'static str,
 }
 
+impl Hook {
+    /// Whether it is one of those on changes of names and files, which are missed only where a rule needs them.
+    #[must_use]
+    pub const fn on_changes(&self) -> bool {
+        self.id >= hook::PATH_MKNOD && self.id <= hook::MOVE_MOUNT
+    }
+
+    /// Whether it is one of those on files that are mapped to be executed; as above.
+    #[must_use]
+    pub const fn on_mappings(&self) -> bool {
+        self.id == hook::MMAP_FILE || self.id == hook::FILE_MPROTECT
+    }
+}
+
 const OPEN: &str = "allow";
 
 macro_rules! row {
@@ -85,6 +99,7 @@ pub const HOOKS: [Hook; hook::COUNT as usize] = [
     row!(SCHED_FORK, "sched_process_fork", BtfTracepoint, Process, false),
     row!(SCHED_EXEC, "sched_process_exec", BtfTracepoint, Process, false),
     row!(SCHED_EXIT, "sched_process_exit", BtfTracepoint, Process, false),
+    row!(CGROUP_MKDIR, "cgroup_mkdir", BtfTracepoint, Process, false),
     row!(BPRM_CHECK, "bprm_check_security", Lsm, Exec, true),
     row!(FILE_OPEN, "file_open", Lsm, File, true),
     row!(SOCKET_CONNECT, "socket_connect", Lsm, Egress, true),
@@ -98,7 +113,29 @@ pub const HOOKS: [Hook; hook::COUNT as usize] = [
     row!(FORWARD, "forward", Devices, Egress, true),
     row!(INGRESS, "ingress", Cgroup, Names, false),
     row!(SYS_EXIT_OPEN, "sys_exit_open", OpenExits, File, false),
+    row!(PATH_MKNOD, "path_mknod", Lsm, File, true),
+    row!(PATH_MKDIR, "path_mkdir", Lsm, File, true),
+    row!(PATH_SYMLINK, "path_symlink", Lsm, File, true),
+    row!(PATH_LINK, "path_link", Lsm, File, true),
+    row!(PATH_UNLINK, "path_unlink", Lsm, File, true),
+    row!(PATH_RMDIR, "path_rmdir", Lsm, File, true),
+    row!(PATH_RENAME, "path_rename", Lsm, File, true),
+    row!(PATH_TRUNCATE, "path_truncate", Lsm, File, true),
+    row!(FILE_TRUNCATE, "file_truncate", Lsm, File, true),
+    row!(PATH_CHMOD, "path_chmod", Lsm, File, true),
+    row!(PATH_CHOWN, "path_chown", Lsm, File, true),
+    row!(INODE_SETXATTR, "inode_setxattr", Lsm, File, true),
+    row!(INODE_REMOVEXATTR, "inode_removexattr", Lsm, File, true),
+    row!(SB_MOUNT, "sb_mount", Lsm, File, true),
+    row!(MOVE_MOUNT, "move_mount", Lsm, File, true),
+    row!(MMAP_FILE, "mmap_file", Lsm, Exec, true),
+    row!(FILE_MPROTECT, "file_mprotect", Lsm, Exec, true),
 ];
+
+/// Why a hook is not attached that this kernel does not have.
+pub const NO_SUCH_HOOK: &str = "this kernel has no such hook";
+/// A hook that kernels before 6.2 lack and do not need: `path_truncate` is then called for open files too.
+pub const FILE_TRUNCATE: &str = "file_truncate";
 
 /// The row of a hook number.
 #[must_use]

@@ -3,7 +3,7 @@
 //! Invariant: only this module names `aya`; only [`verdicts`] writes verdict maps; only [`attach`]
 //! attaches to cgroups. What comes out are owned, checked values.
 
-use std::error::Error;
+use std::{collections::HashMap, error::Error};
 
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
@@ -12,6 +12,7 @@ use aya::{
 use sentinel_common::config::Config;
 use thiserror::Error;
 
+pub mod acts;
 pub mod attach;
 mod btf;
 pub mod cgroup;
@@ -19,8 +20,10 @@ mod clsact;
 mod devices;
 pub mod features;
 mod geo;
+pub mod handle;
 pub mod hooks;
 pub mod offsets;
+mod plain;
 pub mod probe;
 pub mod ring;
 pub mod signals;
@@ -32,7 +35,7 @@ pub mod verdicts;
 use attach::{Checked, Scope};
 use devices::Devices;
 use features::Features;
-use hooks::{Attach, Family, HOOKS, Hook, OPEN_EXITS};
+use hooks::{Attach, Family, HOOKS, Hook, NO_SUCH_HOOK, OPEN_EXITS};
 use tracefs::Tracefs;
 
 /// The compiled kernel programs.
@@ -132,6 +135,11 @@ struct Settings(Config);
 unsafe impl Pod for Settings {}
 const _: () = assert!(size_of::<Config>().is_multiple_of(8));
 
+/// Takes off all devices what a Sentinel left that was killed.
+pub fn clean_devices() {
+    devices::clean();
+}
+
 impl Kernel {
     /// Loads maps and programs. LSM programs are attached for a moment, with empty verdict maps, to see whether the
     /// kernel takes them; nothing stays attached.
@@ -147,9 +155,10 @@ impl Kernel {
             enforce: u32::from(options.enforce),
             own_tgid: std::process::id(),
             scope_level: scope.level,
+            pad: 0,
+            attached: 0,
             scope_cgroup: scope.id,
             offsets,
-            attached: 0,
         };
         let btf = Btf::from_sys_fs()
             .map_err(|error| KernelError::Load { what: "kernel type information".to_owned(), reason: chain(&error) })?;
@@ -298,15 +307,28 @@ fn load_what_the_kernel_takes(
 ) -> Result<(Ebpf, Vec<HookState>), KernelError> {
     let off = features.lsm_bpf_off().then(|| "the kernel's LSM list lacks bpf (boot with lsm=...,bpf)".to_owned());
     let mut missing_lsm = options.without_lsm.clone().or(off);
+    let mut missing = HashMap::new();
     loop {
         let mut hooks = plan(missing_lsm.as_deref(), scope, options);
+        for state in &mut hooks {
+            state.reason = state.reason.take().or_else(|| missing.get(&state.hook.id).cloned());
+        }
         let attached = hooks.iter().filter(|s| s.reason.is_none()).fold(0, |bits, s| bits | 1 << s.hook.id);
         let mut ebpf = load_object(Config { attached, ..config }, btf)?;
-        match load_lsm(&mut ebpf, &mut hooks, btf) {
+        match load_lsm(&mut ebpf, &hooks, btf) {
             Ok(()) => return Ok((ebpf, hooks)),
-            Err(reason) => missing_lsm = Some(reason),
+            Err(Missing::All(reason)) => missing_lsm = Some(reason),
+            Err(Missing::One(hook, reason)) => drop(missing.insert(hook.id, reason)),
         }
     }
+}
+
+/// What the kernel does not take.
+enum Missing {
+    /// Any LSM program.
+    All(String),
+    /// The program of one hook: the others do without it.
+    One(&'static Hook, String),
 }
 
 /// Which hooks to attach: the exits of open only where `file_open` cannot be had.
@@ -336,20 +358,26 @@ fn load_object(config: Config, btf: &Btf) -> Result<Ebpf, KernelError> {
 /// Why LSM programs are missing, when the kernel answers EPERM.
 const LSM_REFUSED: &str = "this kernel refuses LSM programs (EPERM), by lockdown or for want of CAP_SYS_ADMIN";
 
-/// Loads and attaches the LSM programs of the plan: some kernels refuse only the attaching. They are
-/// attached for good in [`Kernel::attach`]; here each link is dropped at once.
-fn load_lsm(ebpf: &mut Ebpf, hooks: &mut [HookState], btf: &Btf) -> Result<(), String> {
-    let chain = |error: &dyn Error| match chain(error) {
-        text if text.contains("os error 1)") => LSM_REFUSED.to_owned(),
-        text => text.replace(": ", " - "),
-    };
+/// Loads the LSM programs of the plan, and attaches one: some kernels refuse only the attaching. They are attached for
+/// good in [`Kernel::attach`]; here the link is dropped at once.
+fn load_lsm(ebpf: &mut Ebpf, hooks: &[HookState], btf: &Btf) -> Result<(), Missing> {
+    let mut tried = false;
     for state in hooks.iter().filter(|s| s.hook.attach == Attach::Lsm && s.reason.is_none()) {
-        let Ok(Program::Lsm(program)) = program(ebpf, state.hook.name) else {
-            return Err(format!("{} is missing from the object", state.hook.name));
+        let hook = state.hook;
+        let Ok(Program::Lsm(program)) = program(ebpf, hook.name) else {
+            return Err(Missing::One(hook, "it is missing from the object".to_owned()));
         };
-        program.load(state.hook.name, btf).map_err(|error| chain(&error))?;
-        let link = program.attach().map_err(|error| chain(&error))?;
-        program.detach(link).map_err(|error| chain(&error))?;
+        let refused = |error: ProgramError| match chain(&error) {
+            _ if matches!(error, ProgramError::Btf(_)) => Missing::One(hook, NO_SUCH_HOOK.to_owned()),
+            text if text.contains("os error 1)") => Missing::All(LSM_REFUSED.to_owned()),
+            text => Missing::One(hook, text.replace(": ", " - ")),
+        };
+        program.load(hook.name, btf).map_err(refused)?;
+        if !tried {
+            let link = program.attach().map_err(refused)?;
+            program.detach(link).map_err(refused)?;
+            tried = true;
+        }
     }
     Ok(())
 }

@@ -70,7 +70,7 @@ pub fn run_one(name: &str, args: &[String]) -> Result<ExitCode> {
 }
 
 /// Whether this machine was booted by `cargo xtask vm`, where init is this binary.
-fn in_vm() -> bool {
+pub fn in_vm() -> bool {
     std::env::var_os(super::init::VM_MARK).is_some()
 }
 

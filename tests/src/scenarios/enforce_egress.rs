@@ -120,14 +120,18 @@ fn from_before(ctx: &Ctx) -> Result<()> {
     let ways = [("203.0.113.1", EPERM), ("2001:db8:bad::1", EPERM), ("198.51.100.1", 0)];
     let steps = |to: &str| format!("raw-connect {to} -- send -- wait -- send -- wait -- send");
     let start = |to: &str| ground.act(ctx, &ctx.tests_bin, &steps(to)).start();
+    let sniff = || ways.iter().map(|(to, _)| ground.pair.sniff(to)).collect::<Result<Vec<Sniffer>>>();
+    let before = sniff()?;
     let mut kept = ways.iter().map(|(to, _)| start(to)).collect::<Result<Vec<_>>>()?;
-    for process in &mut kept {
+    for (process, sniffer) in kept.iter_mut().zip(&before) {
         let errnos = (process.next_errno()?, process.next_errno()?);
         ensure!(errnos == (0, 0), "connecting and sending before the start: errnos {errnos:?}");
+        // It may wait for the neighbour's address for a while, and then it has passed the socket's hook already.
+        frames(sniffer, "what was sent before the start")?;
     }
     let policy = ctx.policy("lab", RULES)?;
     let sentinel = ground.enforce(ctx).policy(&policy).start()?;
-    let sniffers = ways.iter().map(|(to, _)| ground.pair.sniff(to)).collect::<Result<Vec<Sniffer>>>()?;
+    let sniffers = sniff()?;
     for (process, (to, errno)) in kept.iter_mut().zip(ways) {
         process.say("send")?;
         let came = process.next_errno()?;
