@@ -461,8 +461,7 @@ impl Daemon {
 
     /// Detaches, hands on what is left, says what happened.
     fn end(mut self, goes_on: bool) {
-        if !goes_on
-            && let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
+        if !goes_on && let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
             tracing::debug!("sd_notify: {error}");
         }
         let status = self.status();

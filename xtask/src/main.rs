@@ -7,6 +7,7 @@
 mod geodata;
 mod hour;
 mod project;
+mod report;
 mod setup;
 mod stages;
 mod vm;

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{
     hour,
     project::{Project, as_root, line_of, run as run_command},
+    report,
     setup::{self, Part},
     vm,
 };
@@ -66,6 +67,12 @@ fn stages(project: &Project, only: Option<&str>) -> Result<Vec<Stage>> {
     let what = "scenarios in VMs, one for each kernel, side by side";
     stages.push(Stage::tests(&name, what, move |project| vm_tests(project, &kernels)));
     stages.push(Stage::tests("hour", "a server's ordinary work in a VM: nothing is denied", hour_test));
+    if only == Some("report") {
+        // Not among all: it needs a browser.
+        stages.push(Stage::tests("report", "an audit report in headless Chromium", |project| {
+            report::check(project).map(|(passed, failed)| Count { passed, failed })
+        }));
+    }
     Ok(stages)
 }
 

@@ -41,9 +41,22 @@ def rings(geometry, arcs):
             yield points
 
 
+def whole(points):
+    """The ring without a jump at 180 degrees; where there was one, twice, so that each edge of the map has its part."""
+    ring, turn = [points[0]], 0
+    for (before, _), (lon, lat) in zip(points, points[1:]):
+        if abs(lon - before) > 180:
+            turn += 360 if lon < before else -360
+        ring.append((lon + turn, lat))
+    if all(-180 <= lon <= 180 for lon, _ in ring):
+        return [ring]
+    return [[(lon + shift, lat) for lon, lat in ring] for shift in (-360, 0, 360)]
+
+
 def on_grid(points):
     grid = []
     for lon, lat in points:
+        lon = min(max(lon, -180), 180)
         place = (round((lon + 180) * SCALE), round((TOP - min(max(lat, BOTTOM), TOP)) * SCALE))
         if not grid or grid[-1] != place:
             grid.append(place)
@@ -82,7 +95,7 @@ def read(file, known):
         code = code_of(geometry)
         if not code or code in known or "arcs" not in geometry:
             continue
-        shapes = [on_grid(ring) for ring in rings(geometry, arcs)]
+        shapes = [on_grid(part) for ring in rings(geometry, arcs) for part in whole(ring)]
         big = [shape for shape in shapes if len(shape) > 3]
         if not big:
             x, y = max(shapes, key=len)[0]

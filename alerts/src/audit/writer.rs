@@ -183,7 +183,8 @@ impl Work {
             }
         }
         self.write();
-        let result = self.trail.as_mut().map_or(Ok(()), |trail| trail.checkpoint(Timestamp::now()));
+        let unsigned = self.trail.as_mut().filter(|trail| trail.unsigned > 0);
+        let result = unsigned.map_or(Ok(()), |trail| trail.checkpoint(Timestamp::now()));
         self.report(result.err().map(|error| error.to_string()));
     }
 

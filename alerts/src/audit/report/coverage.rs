@@ -25,7 +25,7 @@ impl Timeline {
         let unclean = self.running;
         self.until(at);
         self.heartbeat = data.get("heartbeat_seconds").and_then(Value::as_i64).unwrap_or(60);
-        (self.now, self.running) = (Some((at, State::Unknown, Vec::new())), true);
+        (self.now, self.running) = (Some((at, State::Unknown, vec!["Sentinel was starting".to_owned()])), true);
         unclean
     }
 

@@ -91,12 +91,12 @@ pub(super) fn statement(report: &Report) -> String {
         )
     };
     format!(
-        "{what} Sentinel examined {} connects, {} sends and {} packets on {} hosts. It was enforcing fully for {} % of the time; \
+        "{what} Sentinel examined {} connects, {} sends and {} packets on {}. It was enforcing fully for {} % of the time; \
          of the rest, the coverage below says what was missing, and of times called unknown nothing is claimed.",
         of("connect"),
         of("send"),
         of("packet"),
-        report.hosts.len(),
+        if report.hosts.len() == 1 { "one host".to_owned() } else { format!("{} hosts", report.hosts.len()) },
         super::coverage::percent(enforcing, whole)
     )
 }
