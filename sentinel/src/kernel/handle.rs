@@ -63,7 +63,7 @@ pub fn generation(file: BorrowedFd<'_>, ino: u64) -> u32 {
         return 0;
     }
     let data = handle.data.get(..handle.bytes as usize).unwrap_or_default();
-    of_handle(i64::from(found.f_type), handle.kind, data, ino).unwrap_or(0)
+    of_handle(found.f_type, handle.kind, data, ino).unwrap_or(0)
 }
 
 fn of_handle(magic: i64, kind: i32, data: &[u8], ino: u64) -> Option<u32> {

@@ -282,8 +282,8 @@ impl Verdicts {
     /// # Errors
     ///
     /// As for [`Verdicts::insert`]; what was added before the error stays until [`Verdicts::retain`] removes it.
-    pub fn insert_all(&mut self, all: impl Iterator<Item = (Place, Held)>) -> Result<(), KernelError> {
-        let inserted = all.map(|(place, held)| self.insert_quietly(&place, held)).collect::<Result<(), _>>();
+    pub fn insert_all(&mut self, mut all: impl Iterator<Item = (Place, Held)>) -> Result<(), KernelError> {
+        let inserted = all.try_for_each(|(place, held)| self.insert_quietly(&place, held));
         self.sync_state()?;
         inserted
     }
