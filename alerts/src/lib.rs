@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod alert;
+pub mod audit;
 mod ecs;
 mod sequence;
 mod sinks;

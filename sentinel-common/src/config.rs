@@ -30,21 +30,29 @@ impl Config {
 }
 
 macro_rules! offsets {
-    ($($(#[$doc:meta])* $field:ident: $ty:literal . $member:literal,)+) => {
+    (
+        $($(#[$doc:meta])* $field:ident: $ty:literal . $member:literal,)+
+        ; not everywhere: $($(#[$docs:meta])* $optional:ident: $type:literal . $name:literal,)+
+    ) => {
         /// Byte offsets of kernel structure fields, resolved from the running kernel's BTF.
         #[repr(C)]
         #[derive(Clone, Copy, Debug, Default)]
         pub struct Offsets {
             $($(#[$doc])* pub $field: u32,)+
+            $($(#[$docs])* pub $optional: u32,)+
         }
 
         impl Offsets {
             /// All zero.
-            pub const ZERO: Self = Self { $($field: 0,)+ };
+            pub const ZERO: Self = Self { $($field: 0,)+ $($optional: 0,)+ };
 
             /// Structure, field and place of every offset, for the resolver in user space.
             pub const FIELDS: &[(&'static str, &'static str, fn(&mut Offsets) -> &mut u32)] =
                 &[$(($ty, $member, |o| &mut o.$field),)+];
+
+            /// The same for fields that a kernel may be built without; their offset is then 0.
+            pub const OPTIONAL: &[(&'static str, &'static str, fn(&mut Offsets) -> &mut u32)] =
+                &[$(($type, $name, |o| &mut o.$optional),)+];
         }
     };
 }
@@ -66,6 +74,14 @@ offsets! {
     task_signal: "task_struct"."signal",
     /// Effective credentials.
     task_cred: "task_struct"."cred",
+    /// Real user id.
+    cred_uid: "cred"."uid",
+    /// Saved user id.
+    cred_suid: "cred"."suid",
+    /// Effective capabilities.
+    cred_cap_effective: "cred"."cap_effective",
+    /// Permitted capabilities.
+    cred_cap_permitted: "cred"."cap_permitted",
     /// Effective user id.
     cred_euid: "cred"."euid",
     /// Effective group id.
@@ -76,6 +92,16 @@ offsets! {
     task_fs: "task_struct"."fs",
     /// Live threads of the group.
     signal_live: "signal_struct"."live",
+    /// Controlling terminal.
+    signal_tty: "signal_struct"."tty",
+    /// Driver of a terminal.
+    tty_driver: "tty_struct"."driver",
+    /// Number of a terminal among its driver's.
+    tty_index: "tty_struct"."index",
+    /// Major device number of a driver's terminals.
+    tty_driver_major: "tty_driver"."major",
+    /// Minor device number of its first.
+    tty_driver_minor_start: "tty_driver"."minor_start",
     /// Executable of the address space.
     mm_exe_file: "mm_struct"."exe_file",
     /// Start of the argument strings (user memory).
@@ -108,6 +134,8 @@ offsets! {
     inode_i_mode: "inode"."i_mode",
     /// Device number of a device file.
     inode_i_rdev: "inode"."i_rdev",
+    /// What tells an inode from an older one with its number.
+    inode_i_generation: "inode"."i_generation",
     /// Link count.
     inode_i_nlink: "inode"."i_nlink",
     /// File system of the inode.
@@ -132,6 +160,8 @@ offsets! {
     mount_mnt_parent: "mount"."mnt_parent",
     /// Dentry that this mount covers.
     mount_mnt_mountpoint: "mount"."mnt_mountpoint",
+    /// Mount and dentry that a file of a layer below was opened by, since 6.7; 0 where files have no such thing.
+    backing_file_user_path: "backing_file"."user_path",
     /// File that is mapped.
     vma_vm_file: "vm_area_struct"."vm_file",
     /// File about to be executed.
@@ -140,6 +170,16 @@ offsets! {
     binprm_filename: "linux_binprm"."filename",
     /// Name of the binary, which differs from `filename` for scripts.
     binprm_interp: "linux_binprm"."interp",
+    /// Personality bits that a privileged program clears; none if the program is not privileged.
+    binprm_per_clear: "linux_binprm"."per_clear",
+    /// Node of a cgroup in its file system.
+    cgroup_kn: "cgroup"."kn",
+    /// Hierarchy of a cgroup.
+    cgroup_root: "cgroup"."root",
+    /// Number of a hierarchy; 0 is the one of version 2.
+    cgroup_root_hierarchy_id: "cgroup_root"."hierarchy_id",
+    /// Id of a node.
+    kernfs_node_id: "kernfs_node"."id",
     /// First bytes of the file about to be executed.
     binprm_buf: "linux_binprm"."buf",
     /// Protocol state of a socket.
@@ -156,4 +196,7 @@ offsets! {
     msghdr_msg_namelen: "msghdr"."msg_namelen",
     /// Flags of a message.
     msghdr_msg_flags: "msghdr"."msg_flags",
+    ; not everywhere:
+    /// Login user id (CONFIG_AUDIT).
+    task_loginuid: "task_struct"."loginuid",
 }

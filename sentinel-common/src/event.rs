@@ -17,6 +17,8 @@ pub mod kind {
     /// About an exec that is under way ([`super::Exec`]): the path of the script, or a verdict that did
     /// not refuse. Belongs to the [`EXEC`] of the same thread that follows, if it succeeds.
     pub const BEFORE_EXEC: u16 = 4;
+    /// A cgroup was made ([`super::Group`]).
+    pub const GROUP: u16 = 5;
     /// A file was opened ([`super::Open`]).
     pub const OPEN: u16 = 10;
     /// A name is made: file, directory, node or symbolic link is told by the hook ([`super::Change`]).
@@ -68,6 +70,13 @@ pub mod flag {
     pub const REWRITTEN: u32 = 1 << 6;
     /// The packet hook refuses what the hooks before it let pass, under the same policy: they ought to agree.
     pub const DISAGREES: u32 = 1 << 7;
+    /// Standard input and error of the new image are its controlling terminal.
+    pub const INTERACTIVE: u32 = 1 << 8;
+    /// The kernel gave the process more for the file that it executes: set-user-id, set-group-id or file capabilities that
+    /// took effect.
+    pub const PRIVILEGED: u32 = 1 << 9;
+    /// The record ends with the task's [`super::Credentials`].
+    pub const CREDENTIALS: u32 = 1 << 10;
 }
 
 /// Most bytes of arguments in an exec record.
@@ -104,6 +113,28 @@ pub struct Task {
     /// Thread name, NUL-padded; a hint only, the process chooses it.
     pub comm: [u8; 16],
 }
+
+/// What the acting task may do and who it is to others. Ends a record that has [`flag::CREDENTIALS`]; the stack of a program
+/// has no room for it beside the rest.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// Effective capabilities, a bit for each number.
+    pub effective: u64,
+    /// Permitted capabilities.
+    pub permitted: u64,
+    /// Real user id.
+    pub real_uid: u32,
+    /// Saved user id.
+    pub saved_uid: u32,
+    /// Login user id; [`NO_LOGIN`]: nobody has logged in.
+    pub login_uid: u32,
+    /// Controlling terminal, `major << 20 | minor`; 0: none.
+    pub tty: u32,
+}
+
+/// The login user id of what no login has started (the kernel's -1).
+pub const NO_LOGIN: u32 = u32::MAX;
 
 /// What the kernel decided.
 #[repr(C)]
@@ -181,6 +212,20 @@ pub struct Exec {
     pub args: u16,
     /// Bytes of the name as given to execve.
     pub filename: u16,
+}
+
+/// A new cgroup; then its path.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Common part; the task is the one that made it.
+    pub header: Header,
+    /// Its id.
+    pub id: u64,
+    /// Bytes of the path.
+    pub path: u16,
+    /// Always zero.
+    pub pad: [u16; 3],
 }
 
 /// An open; then the path.
@@ -269,10 +314,12 @@ pub struct Answer {
 
 const _: () = {
     assert!(size_of::<Task>() == 80);
+    assert!(size_of::<Credentials>() == 32);
     assert!(size_of::<Verdict>() == 24);
     assert!(size_of::<Header>() == 128);
     assert!(size_of::<Fork>() == 152);
     assert!(size_of::<Exec>() == 160);
+    assert!(size_of::<Group>() == 144);
     assert!(size_of::<Open>() == 168);
     assert!(size_of::<Change>() == 176);
     assert!(size_of::<Network>() == 176);

@@ -82,8 +82,10 @@ pub mod hook {
     pub const MMAP_FILE: u32 = 31;
     /// `lsm/file_mprotect`.
     pub const FILE_MPROTECT: u32 = 32;
+    /// `tp_btf/cgroup_mkdir`.
+    pub const CGROUP_MKDIR: u32 = 33;
     /// How many hooks there are.
-    pub const COUNT: u32 = 33;
+    pub const COUNT: u32 = 34;
     /// What the probe asks as: nothing is attached there and nothing is counted. Entries for every hook hold.
     pub const PROBE: u32 = 63;
     /// Every hook, in entries.
@@ -98,11 +100,19 @@ pub struct FileId {
     pub ino: u64,
     /// `super_block.s_dev`: the kernel's own encoding, `major << 20 | minor`.
     pub dev: u32,
-    /// Always zero.
-    pub pad: u32,
+    /// `inode.i_generation` of the file that an event is about, which tells it from an older one with its number; 0: not
+    /// known, or not asked for. Never part of a key.
+    pub generation: u32,
 }
 
 impl FileId {
+    /// The same file as it is written in keys.
+    #[inline(always)]
+    #[must_use]
+    pub const fn key(self) -> Self {
+        Self { generation: 0, ..self }
+    }
+
     /// Whether no file is meant (a kernel thread has no executable).
     #[must_use]
     pub const fn is_none(&self) -> bool {

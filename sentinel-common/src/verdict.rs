@@ -221,6 +221,20 @@ pub mod access {
 pub struct AccessEntries {
     /// Indexed by [`access`].
     pub by_access: [Entry; access::PLACES],
+    /// Of a file by identity: the generation of its inode, so that another file that gets its number later is not it.
+    /// 0: not known.
+    pub inode_generation: u32,
+    /// Always zero.
+    pub pad: u32,
+}
+
+impl AccessEntries {
+    /// Whether these are about an inode of this generation; what is not known is taken as the same.
+    #[inline(always)]
+    #[must_use]
+    pub const fn are_of(&self, generation: u32) -> bool {
+        self.inode_generation == 0 || generation == 0 || self.inode_generation == generation
+    }
 }
 
 /// Longest path, with its final NUL for an exact path, that the path trie can hold.
@@ -325,7 +339,7 @@ const _: () = {
     assert!(size_of::<CidrKey>() == 32);
     assert!(size_of::<FileKey>() == 32);
     assert!(size_of::<BypassKey>() == 8);
-    assert!(size_of::<AccessEntries>() == 192);
+    assert!(size_of::<AccessEntries>() == 200);
     assert!(size_of::<PathKey>() == 256);
     assert!(size_of::<NameKey>() == 80);
     assert!(size_of::<State>() == 16);

@@ -19,6 +19,8 @@ use crate::{
 const STEPS: u32 = 2048;
 /// Most steps up to a labelled directory. More than a path has: names relative to a directory go deeper than that.
 const CLIMB: u32 = 1 << 16;
+/// `f_mode` of a file that stands in for one on overlayfs (`FMODE_BACKING`, since 6.5).
+const FMODE_BACKING: u32 = 1 << 25;
 /// Longest name of a component.
 const NAME: u32 = 255;
 
@@ -48,6 +50,15 @@ impl Place {
         }
     }
 
+    /// Where a mapped file is. Of a file on overlayfs it is the one below that is mapped, which remembers how it was opened;
+    /// before 6.7 its path is that already.
+    #[inline(always)]
+    pub(crate) fn of_mapped(file: u64) -> Self {
+        let user_path = u64::from(config!(offsets.backing_file_user_path));
+        let mode: u32 = read(file + u64::from(config!(offsets.file_f_mode)));
+        if user_path != 0 && mode & FMODE_BACKING != 0 { Self::of(file + user_path) } else { Self::of_file(file) }
+    }
+
     /// Where an open file is.
     #[inline(always)]
     pub(crate) fn of_file(file: u64) -> Self {
@@ -62,8 +73,14 @@ pub(crate) fn inode_id(inode: u64) -> FileId {
     FileId {
         ino: read(inode + u64::from(config!(offsets.inode_i_ino))),
         dev: read(sb + u64::from(config!(offsets.super_block_s_dev))),
-        pad: 0,
+        generation: 0,
     }
+}
+
+/// The same with the inode's generation: what an event is about.
+#[inline(always)]
+pub(crate) fn inode_identity(inode: u64) -> FileId {
+    FileId { generation: read(inode + u64::from(config!(offsets.inode_i_generation))), ..inode_id(inode) }
 }
 
 /// The inode of a dentry; 0 if there is no such file.

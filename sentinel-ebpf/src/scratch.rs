@@ -15,11 +15,11 @@ use aya_ebpf::{
 };
 use sentinel_common::{
     FileId,
-    event::{ARGS, Change, MESSAGE, PATH},
+    event::{ARGS, Change, Credentials, MESSAGE, PATH},
     verdict::{Entry, NAME_KEY, NameKey, PathKey},
 };
 
-use crate::{atomic, maps::SCRATCH, verdict::Ask};
+use crate::{atomic, maps::SCRATCH, task, verdict::Ask};
 
 /// Buffers a CPU has.
 pub(crate) const SLOTS: u32 = 3;
@@ -59,6 +59,8 @@ pub(crate) struct Scratch {
     pub(crate) answer: Entry,
     /// A record that is too large for the stack beside the verdict.
     pub(crate) change: Change,
+    /// Credentials on their way to the end of a record, where they would not be aligned.
+    credentials: Credentials,
     /// Key for look-ups by name.
     name: NameKey,
     pad: u32,
@@ -181,6 +183,19 @@ impl Builder {
         self.start = self.start.wrapping_sub(1);
         // SAFETY: `at` stays inside the buffer.
         unsafe { self.at(self.start).write(0) };
+    }
+
+    /// Puts the credentials of the running task behind the record.
+    #[inline(always)]
+    pub(crate) fn append_credentials(&mut self) {
+        const SIZE: u32 = size_of::<Credentials>() as u32;
+        // SAFETY: the buffer is ours, and behind every masked offset there is room for a path.
+        unsafe {
+            let from = &raw mut (*self.scratch).credentials;
+            task::credentials(from);
+            bpf_probe_read_kernel(self.at(self.end).cast(), SIZE, from.cast());
+        }
+        self.end = self.end.wrapping_add(SIZE as usize);
     }
 
     /// The buffer, for a loop's callback.

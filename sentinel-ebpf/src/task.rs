@@ -5,7 +5,10 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_task_btf,
 };
-use sentinel_common::{FileId, event::Task};
+use sentinel_common::{
+    FileId,
+    event::{Credentials, NO_LOGIN, Task},
+};
 
 use crate::maps::{Note, config};
 
@@ -53,6 +56,26 @@ pub(crate) fn current(into: &mut Task) {
     unsafe { bpf_get_current_comm((&raw mut into.comm).cast(), size_of_val(&into.comm) as u32) };
 }
 
+/// Writes what the running task may do, to where a record ends.
+///
+/// # Safety
+///
+/// `into` is memory of ours with room for it, aligned.
+#[inline(always)]
+pub(crate) unsafe fn credentials(into: *mut Credentials) {
+    let task = current_object();
+    let cred = field!(task, task_cred, Object);
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*into).effective = field!(cred, cred_cap_effective, u64);
+        (*into).permitted = field!(cred, cred_cap_permitted, u64);
+        (*into).real_uid = field!(cred, cred_uid, u32);
+        (*into).saved_uid = field!(cred, cred_suid, u32);
+        (*into).login_uid = login(task);
+        (*into).tty = terminal(task);
+    }
+}
+
 /// Identity of the executable of the running task.
 #[inline(always)]
 pub(crate) fn current_executable() -> FileId {
@@ -73,12 +96,38 @@ fn executable(task: Object) -> FileId {
     file_id(file)
 }
 
+/// Who logged in to start this, as audit keeps it through su and sudo.
+#[inline(always)]
+fn login(task: Object) -> u32 {
+    if config!(offsets.task_loginuid) == 0 { NO_LOGIN } else { field!(task, task_loginuid, u32) }
+}
+
+/// Device number of the controlling terminal.
+#[inline(always)]
+pub(crate) fn terminal(task: Object) -> u32 {
+    let signal = field!(task, task_signal, Object);
+    let tty = field!(signal, signal_tty, Object);
+    if tty.is_null() {
+        return 0;
+    }
+    let driver = field!(tty, tty_driver, Object);
+    let minor = field!(driver, tty_driver_minor_start, u32).wrapping_add(field!(tty, tty_index, u32));
+    field!(driver, tty_driver_major, u32) << 20 | minor & 0xf_ffff
+}
+
 /// Identity of an open file.
 #[inline(always)]
 pub(crate) fn file_id(file: Object) -> FileId {
     let inode = field!(file, file_f_inode, Object);
     let sb = field!(inode, inode_i_sb, Object);
-    FileId { ino: field!(inode, inode_i_ino, u64), dev: field!(sb, super_block_s_dev, u32), pad: 0 }
+    FileId { ino: field!(inode, inode_i_ino, u64), dev: field!(sb, super_block_s_dev, u32), generation: 0 }
+}
+
+/// The same with the inode's generation: what an event is about.
+#[inline(always)]
+pub(crate) fn file_identity(file: Object) -> FileId {
+    let inode = field!(file, file_f_inode, Object);
+    FileId { generation: field!(inode, inode_i_generation, u32), ..file_id(file) }
 }
 
 /// Whether the running task is inside the scope.

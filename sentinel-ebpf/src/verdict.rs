@@ -355,7 +355,8 @@ fn tree_entry(q: &Question, builder: &Builder) -> Found {
 #[inline(always)]
 pub(crate) fn file_by_identity(q: &Question, file: FileId, wanted: Wanted) -> Entry {
     let place = u64::from(file.dev) | u64::from(q.hook) << 32;
-    let wanted = u64::from(wanted[0]) | u64::from(wanted[1]) << 8 | u64::from(wanted[2]) << 16;
+    let generation = u64::from(file.generation) << 32;
+    let wanted = u64::from(wanted[0]) | u64::from(wanted[1]) << 8 | u64::from(wanted[2]) << 16 | generation;
     let packed = identity_verdict(q.task, file.ino, place, wanted);
     Entry { rule: packed as u32, origin: (packed >> 32) as u8, flags: (packed >> 40) as u8, ..Entry::NONE }
 }
@@ -367,7 +368,7 @@ extern "C" fn identity_verdict(task: *const Task, ino: u64, place: u64, wanted: 
     // SAFETY: as above.
     let Some(task) = (unsafe { task.as_ref() }) else { return 0 };
     let q = Question { hook: (place >> 32) as u32, task, port: 0, protocol: 0 };
-    let file = FileId { ino, dev: place as u32, pad: 0 };
+    let file = FileId { ino, dev: place as u32, generation: (wanted >> 32) as u32 };
     let wanted = [wanted as u32 & 0xff, (wanted >> 8) as u32 & 0xff, (wanted >> 16) as u32 & 0xff];
     let entry = copy(file_entry(&q, file, &wanted, active_classes()));
     u64::from(entry.rule) | u64::from(entry.origin) << 32 | u64::from(entry.flags) << 40
@@ -378,28 +379,35 @@ extern "C" fn identity_verdict(task: *const Task, ino: u64, place: u64, wanted: 
 /// Written out and not as a loop over subjects: an array of them would not fit on the stack.
 #[inline(always)]
 fn file_entry(q: &Question, file: FileId, wanted: &Wanted, classes: u32) -> Found {
-    let mut key = FileKey { file, subject: Subject::executable(q.task.executable) };
-    let found = file_entry_of(q, &key, wanted, classes & active::FILE_EXECUTABLE, false);
+    let mut key = FileKey { file: file.key(), subject: Subject::executable(q.task.executable) };
+    let found = file_entry_of(q, (&key, file.generation), wanted, classes & active::FILE_EXECUTABLE, false);
     if !found.is_null() {
         return found;
     }
     key.subject = Subject::instance(q.task.tgid, q.task.start);
-    let found = file_entry_of(q, &key, wanted, classes & active::FILE_INSTANCE, false);
+    let found = file_entry_of(q, (&key, file.generation), wanted, classes & active::FILE_INSTANCE, false);
     if !found.is_null() {
         return found;
     }
     key.subject = Subject::ANYONE;
-    file_entry_of(q, &key, wanted, classes & active::FILE, true)
+    file_entry_of(q, (&key, file.generation), wanted, classes & active::FILE, true)
 }
 
 #[inline(always)]
-fn file_entry_of(q: &Question, key: &FileKey, wanted: &Wanted, class: u32, limited: bool) -> Found {
+fn file_entry_of(
+    q: &Question,
+    (key, generation): (&FileKey, u32),
+    wanted: &Wanted,
+    class: u32,
+    limited: bool,
+) -> Found {
     if class == 0 {
         return core::ptr::null();
     }
     match FILES.get_ptr(key) {
-        Some(entries) => wanted_entry(q, entries, wanted, limited),
-        None => core::ptr::null(),
+        // SAFETY: a map value.
+        Some(entries) if unsafe { (*entries).are_of(generation) } => wanted_entry(q, entries, wanted, limited),
+        Some(_) | None => core::ptr::null(),
     }
 }
 

@@ -9,6 +9,7 @@ use rules::{Decision, Value};
 use sentinel_common::{event::Verdict, verdict::origin};
 
 use crate::{
+    audit::Audit,
     clock,
     config::Mode,
     event::Common,
@@ -171,7 +172,9 @@ pub struct CanaryAlert {
 pub struct Alerting {
     sequencer: Sequencer,
     /// Where they go.
-    pub sinks: SinkSet,
+    pub sinks: Arc<SinkSet>,
+    /// The audit trail, which they pass first.
+    pub audit: Option<Audit>,
     /// Alerts made so far.
     pub sent: u64,
     /// Events lost so far, as of the last look at the kernel's counters.
@@ -184,7 +187,8 @@ impl Alerting {
     #[must_use]
     pub fn new(sinks: SinkSet) -> Self {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Self { sequencer: Sequencer::new(boot_id.trim()), sinks, sent: 0, lost: 0, lost_told: 0 }
+        let sequencer = Sequencer::new(boot_id.trim());
+        Self { sequencer, sinks: Arc::new(sinks), audit: None, sent: 0, lost: 0, lost_told: 0 }
     }
 
     /// Makes the alert and queues it.
@@ -230,7 +234,11 @@ impl Alerting {
 
     fn hand_over(&mut self, parts: AlertParts) {
         let alert = self.sequencer.alert(parts);
-        self.sinks.send(&Arc::from(to_ecs_line(&alert)));
+        let line = Arc::from(to_ecs_line(&alert));
+        match &self.audit {
+            Some(audit) => audit.alert(&alert, line, &self.sinks),
+            None => self.sinks.send(&line),
+        }
         self.sent += 1;
     }
 }
@@ -265,6 +273,21 @@ fn fields(value: &Value) -> serde_json::Map<String, serde_json::Value> {
     }
 }
 
+/// The most capabilities of a set in an alert: that root has all of them needs no forty words.
+const CAPABILITIES: usize = 16;
+
+fn without_large_sets(
+    mut event: serde_json::Map<String, serde_json::Value>,
+) -> serde_json::Map<String, serde_json::Value> {
+    let sets = event
+        .get_mut("process")
+        .and_then(|process| process.get_mut("thread")?.get_mut("capabilities")?.as_object_mut());
+    if let Some(sets) = sets {
+        sets.retain(|_, set| set.as_array().is_none_or(|set| set.len() <= CAPABILITIES));
+    }
+    event
+}
+
 fn parts(world: &World, finding: Finding, lost_before: u64) -> AlertParts {
     let (effect, decision) = (finding.effect(), finding.decision());
     let exemption = finding.kernel_rule.as_ref().and_then(|rule| rule.exemption.as_ref()).map(exemption);
@@ -272,7 +295,7 @@ fn parts(world: &World, finding: Finding, lost_before: u64) -> AlertParts {
     let rules = hits(&finding);
     AlertParts {
         action: action(finding.input.kind),
-        event: fields(&finding.input.value),
+        event: without_large_sets(fields(&finding.input.value)),
         message: None,
         mode: if finding.mode == Mode::Enforce { alerts::Mode::Enforce } else { alerts::Mode::Monitor },
         effect,

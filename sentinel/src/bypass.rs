@@ -14,8 +14,8 @@ use sentinel_common::{
 
 use crate::{
     config::{Bypass, Config, Mode},
+    identity::Identities,
     kernel::verdicts::{Held, Place, Table, Target},
-    process::file_id,
     reach,
     standing::Compiled,
     world::{Numbers, Rule},
@@ -77,7 +77,7 @@ pub fn compile(
 
 /// A program that is not installed needs no exception.
 fn identity(path: &Path) -> Option<sentinel_common::FileId> {
-    std::fs::metadata(path).ok().map(|meta| file_id(&meta))
+    Identities::read().of(path).ok()
 }
 
 /// The exceptions, unless the settings name others.

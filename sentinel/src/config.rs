@@ -14,6 +14,7 @@ use std::{
 use alerts::Sink;
 use anyhow::{Context as _, Result, bail};
 use geoip::{Accept, VoteRule};
+use ipnet::IpNet;
 use rules::Verification;
 use serde::{
     Deserialize, Deserializer,
@@ -21,6 +22,7 @@ use serde::{
 };
 
 use crate::{
+    audit,
     bundle::{self, BundleFlags, BundleSection},
     bypass::usual_exceptions,
     geo::{self, updater::Updater},
@@ -30,7 +32,8 @@ use crate::{
 
 /// Where the file is looked for when none is named; it may be absent.
 pub const DEFAULT_FILE: &str = "/etc/sentinel/sentinel.toml";
-const STATE_DIR: &str = "/var/lib/sentinel";
+/// Where state is kept unless something else is said.
+pub const STATE_DIR: &str = "/var/lib/sentinel";
 /// Where the control socket is.
 pub const RUN_DIR: &str = "/run/sentinel";
 
@@ -119,6 +122,12 @@ pub struct Flags {
     /// Fail the start unless this much enforcement is reached.
     #[arg(long)]
     pub require: Option<Require>,
+    /// Take rules that would harm this host all the same; it is told by an alert.
+    #[arg(long)]
+    pub force: bool,
+    /// Return to monitor mode unless `sentinel confirm` is called within so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub confirm: Option<NonZeroU32>,
     /// Verification of policy bundles.
     #[command(flatten)]
     pub bundle: BundleFlags,
@@ -147,6 +156,11 @@ struct Document {
     run_dir: Option<PathBuf>,
     scope: Option<String>,
     require: Option<Require>,
+    #[serde(default)]
+    force: bool,
+    confirm: Option<NonZeroU32>,
+    #[serde(default, alias = "never_block")]
+    never_block: Vec<Spared>,
     record: Option<PathBuf>,
     #[serde(alias = "record_bytes")]
     record_bytes: Option<NonZeroU64>,
@@ -158,6 +172,19 @@ struct Document {
     policies: PoliciesSection,
     #[serde(default, deserialize_with = "section")]
     bundle: BundleSection,
+    #[serde(default, deserialize_with = "section")]
+    audit: audit::Settings,
+}
+
+/// A member of `never-block`: a network that no rule refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spared {
+    /// The network.
+    #[serde(deserialize_with = "network")]
+    pub cidr: IpNet,
+    /// Why.
+    pub reason: String,
 }
 
 /// `[policies]`: how they come into force.
@@ -250,6 +277,12 @@ enum Accepted {
     Future,
 }
 
+fn network<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNet, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| address()).map_err(|_| D::Error::custom(format!("{text} is no network, as 192.0.2.0/24")))
+}
+
 fn vote<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VoteRule, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
@@ -330,6 +363,14 @@ pub struct Config {
     pub scope: Scope,
     /// Needed enforcement.
     pub require: Option<Require>,
+    /// The settings file, whether it is there or not.
+    pub file: PathBuf,
+    /// Whether rules that would harm the host are taken all the same.
+    pub force: bool,
+    /// Seconds in which enforcing has to be confirmed.
+    pub confirm: Option<NonZeroU32>,
+    /// Networks that no rule refuses.
+    pub never_block: Vec<Spared>,
     /// Where events are recorded.
     pub record: Option<PathBuf>,
     /// Largest recording.
@@ -354,6 +395,8 @@ pub struct Config {
     pub modes: BTreeMap<String, Mode>,
     /// How policy bundles are verified.
     pub verification: Verification,
+    /// The audit trail.
+    pub audit: audit::Settings,
 }
 
 impl Config {
@@ -381,6 +424,10 @@ impl Config {
             run_dir: flags.run_dir.clone().or(file.run_dir).unwrap_or_else(|| RUN_DIR.into()),
             scope: scope(flags, file.scope.as_deref(), mode)?,
             require: flags.require.or(file.require),
+            file: flags.config.clone().unwrap_or_else(|| DEFAULT_FILE.into()),
+            force: flags.force || file.force,
+            confirm: flags.confirm.or(file.confirm),
+            never_block: spared(file.never_block)?,
             record: flags.record.clone().or(file.record),
             record_bytes: file.record_bytes.map_or(record::DEFAULT_BYTES, NonZeroU64::get),
             unknown: file.geo.unknown,
@@ -393,7 +440,16 @@ impl Config {
             tests: file.policies.tests,
             modes: file.policies.mode,
             verification: bundle::verification(&flags.bundle, &file.bundle)?,
+            audit: file.audit.checked()?,
         })
+    }
+}
+
+/// Networks with a reason each: what is exempt from every rule has to be accounted for.
+fn spared(list: Vec<Spared>) -> Result<Vec<Spared>> {
+    match list.iter().find(|spared| spared.reason.trim().is_empty()) {
+        Some(spared) => bail!("never-block {} has no reason; say why no rule may refuse it", spared.cidr),
+        None => Ok(list),
     }
 }
 

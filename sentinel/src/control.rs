@@ -34,6 +34,8 @@ pub enum Request {
     Status,
     /// End, and remove everything from the kernel.
     Stop,
+    /// The host still works: enforcing goes on.
+    Confirm,
     /// Block something at once.
     BlockAdd {
         /// What, and why.

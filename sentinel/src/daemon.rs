@@ -22,6 +22,7 @@ use tokio::{
 
 use crate::{
     alerting::Alerting,
+    audit::Audit,
     canary::{self, Proof},
     clock,
     config::{Config, Flags, Mode, Require},
@@ -51,6 +52,8 @@ use crate::{
 };
 
 mod change;
+mod confirm;
+mod evidence;
 
 /// How often expired entries and ended processes are swept.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -97,11 +100,23 @@ pub struct Daemon {
     pub geo: GeoData,
     /// Country tables built.
     pub tables: u64,
+    /// Until when enforcing has to be confirmed.
+    pub confirm_by: Option<Instant>,
     told: Told,
     programmes: Vec<(String, String)>,
+    evidence: evidence::Evidence,
     flags: Flags,
     rings: Rings,
     _lock: File,
+}
+
+/// Why a daemon has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Nobody confirmed enforcing: to be started again in monitor mode.
+    Unconfirmed,
 }
 
 /// Runs until told to end.
@@ -109,7 +124,7 @@ pub struct Daemon {
 /// # Errors
 ///
 /// Anything that keeps it from starting, or the loss of its rings.
-pub async fn run(flags: Flags) -> Result<()> {
+pub async fn run(flags: Flags) -> Result<Ended> {
     let config = Config::load(&flags)?;
     if start_disabled() {
         bail!("sentinel.off is on the kernel command line: Sentinel does not start");
@@ -126,11 +141,12 @@ pub async fn run(flags: Flags) -> Result<()> {
     let result = match daemon.require() {
         Ok(()) => {
             notify_ready();
+            daemon.wait_for_confirmation();
             daemon.serve(&mut requests, &mut stop).await
         }
         Err(error) => Err(error),
     };
-    daemon.end();
+    daemon.end(matches!(result, Ok(Ended::Unconfirmed)));
     result
 }
 
@@ -203,7 +219,8 @@ impl Engaged {
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
-        let prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
+        let mut prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
+        policy::dry_run(&mut prepared, config, &numbers)?;
         let tables = u64::from(prepared.image.is_some());
         let world = policy::apply(&mut verdicts, prepared)?;
         kernel.attach()?;
@@ -233,6 +250,7 @@ impl Daemon {
             tracing::warn!("{}:{}: {}", notice.file, notice.line, notice.message);
         }
         let sinks = SinkSet::open(&config.alerts, DEFAULT_QUEUE_BYTES)?;
+        let audit = config.audit.enabled.then(|| Audit::open(&config.state_dir, &config.audit)).transpose()?;
         let header = Header { policy_sha256: loaded.policies.sha256(), mode: policy::mode_word(config.mode) };
         let open = |path: &PathBuf| Recorder::open(path, config.record_bytes, &header);
         let recorder = config.record.as_ref().map(open).transpose()?;
@@ -244,9 +262,10 @@ impl Daemon {
         }
         let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
-        let processes = Processes::from_proc(Containers::new(cgroups));
+        let processes = Processes::from_proc(Containers::new(cgroups, "/".into()));
         let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
         pipeline.recorder = recorder;
+        pipeline.alerting.audit = audit;
         let sockets = Sockets::probe();
         let jurisdictions = Jurisdictions::new(clock::boot_now());
         let mut daemon = Self {
@@ -263,13 +282,17 @@ impl Daemon {
             sweeps: 0,
             geo: loaded.geo,
             tables,
+            confirm_by: None,
             told: Told::default(),
             programmes: embargo::defaults()?,
+            evidence: evidence::Evidence::default(),
             flags,
             rings,
             _lock: lock,
         };
         daemon.check_jurisdictions();
+        daemon.record_start();
+        daemon.tell_forced(&[]);
         Ok(daemon)
     }
 
@@ -291,12 +314,15 @@ impl Daemon {
         )
     }
 
-    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<()> {
+    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<Ended> {
         let mut sweep = interval(SWEEP);
         let mut remind = interval(REMIND);
         let period = self.config.canary_period;
         let mut canaries = interval_at(tokio::time::Instant::now() + period, period);
         canaries.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let period = self.config.audit.heartbeat();
+        let mut heartbeat = interval_at(tokio::time::Instant::now() + period, period);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut more = true;
         let mut watch = Watch::start(self.in_force())?;
         let mut reload = Reload::start(self.flags.clone(), &self.config, std::mem::take(&mut self.stamps))?;
@@ -304,25 +330,30 @@ impl Daemon {
         loop {
             tokio::select! {
                 biased;
-                _ = stop.interrupt.recv() => return Ok(()),
-                _ = stop.terminate.recv() => return Ok(()),
+                _ = stop.interrupt.recv() => return Ok(Ended::Stopped),
+                _ = stop.terminate.recv() => return Ok(Ended::Stopped),
                 _ = stop.hangup.recv() => {
                     self.pipeline.alerting.sinks.reopen();
                     reload.ask();
                 }
                 Some((request, peer, reply)) = requests.recv() => {
                     let stopping = request == Request::Stop;
+                    self.record_request(&request, &peer);
                     // A client that went away needs no answer.
                     let _ = reply.send(self.answer(request, &peer));
                     if stopping {
                         // Let the task that holds the connection write the answer.
                         tokio::time::sleep(GOODBYE).await;
-                        return Ok(());
+                        return Ok(Ended::Stopped);
                     }
                 }
                 _ = sweep.tick() => {
                     self.sweep();
+                    self.watch_clock();
                     self.end_blocks();
+                    if self.is_unconfirmed() {
+                        return Ok(Ended::Unconfirmed);
+                    }
                 }
                 _ = remind.tick() => {
                     if self.hourly() {
@@ -338,6 +369,7 @@ impl Daemon {
                     watch.in_force(self.in_force());
                 }
                 _ = canaries.tick() => self.check_jurisdictions(),
+                _ = heartbeat.tick() => self.heartbeat(),
                 found = self.sockets.next() => {
                     let pipeline = &mut self.pipeline;
                     pipeline.connection(&found.event(), sockets::HOOK);
@@ -428,17 +460,22 @@ impl Daemon {
     }
 
     /// Detaches, hands on what is left, says what happened.
-    fn end(mut self) {
-        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
+    fn end(mut self, goes_on: bool) {
+        if !goes_on
+            && let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
             tracing::debug!("sd_notify: {error}");
         }
         let status = self.status();
+        self.record_stop();
         let Self { config, kernel, stats, pipeline, rings, sockets, .. } = self;
         let Pipeline { alerting, verdicts, recorder, .. } = pipeline;
+        let Alerting { sinks, audit, .. } = alerting;
         drop((recorder, sockets));
         let left = kernel.end();
         drop((stats, rings, verdicts));
-        let sinks = alerting.sinks.shutdown(FLUSH);
+        // Alerts that wait for the trail go out now; after that nobody else has the sinks.
+        audit.into_iter().for_each(Audit::finish);
+        let sinks = Arc::into_inner(sinks).map(|sinks| sinks.shutdown(FLUSH)).unwrap_or_default();
         match status {
             Ok(status) => eprint!("{}", report::summary(&status, &sinks, &left)),
             Err(error) => tracing::error!("no summary: {error:#}"),

@@ -129,6 +129,9 @@ impl Wanted<'_> {
             Blocked::File { access, .. } => *access,
             Blocked::Destination { .. } | Blocked::Nothing { .. } => ALL,
         };
+        if let (Target::File { .. }, Blocked::File { file, .. }) = (&place.target, self.blocked) {
+            verdicts.identify(*file)?;
+        }
         verdicts.insert(&place, Held { entry, access })?;
         Ok((self.decision.scope.to_string(), expires))
     }

@@ -34,6 +34,8 @@ pub struct Common {
     pub verdict: wire::Verdict,
     /// The acting process.
     pub task: wire::Task,
+    /// What it may do, where it is the one that runs.
+    pub credentials: Option<wire::Credentials>,
 }
 
 impl Common {
@@ -70,6 +72,13 @@ pub enum Event {
     Network(Network),
     /// A DNS answer.
     Answer(Answer),
+    /// A cgroup was made.
+    Group {
+        /// Its id.
+        id: u64,
+        /// Its path from the root of the hierarchy.
+        path: Vec<u8>,
+    },
 }
 
 /// A new image.
@@ -79,6 +88,8 @@ pub struct Exec {
     pub common: Common,
     /// The file.
     pub file: FileId,
+    /// File type and permissions.
+    pub mode: u32,
     /// Link count; 0: deleted or without a name.
     pub links: u32,
     /// Path of the file.
@@ -173,12 +184,14 @@ pub fn decode(record: &[u8]) -> Result<Event, Malformed> {
     }
     let flags = reader.u32()?;
     reader.u32()?;
-    let common = Common { time, hook, flags, verdict: reader.verdict()?, task: reader.task()? };
+    let (verdict, task) = (reader.verdict()?, reader.task()?);
+    let common = Common { time, hook, flags, verdict, task, credentials: reader.credentials(flags)? };
     match reader.kind {
         kind::FORK => reader.fork(common),
         kind::EXIT => Ok(Event::Exit(common)),
         kind::BEFORE_EXEC => reader.exec(common).map(Event::BeforeExec),
         kind::EXEC => reader.exec(common).map(Event::Exec),
+        kind::GROUP => reader.group(),
         kind::OPEN => reader.open(common),
         kind::CREATE..=kind::MMAP => reader.change(common),
         kind::CONNECT | kind::SEND | kind::PACKET | kind::SOCKET => reader.network(common),
@@ -223,7 +236,7 @@ impl Reader<'_> {
     }
 
     fn file(&mut self) -> Result<FileId, Malformed> {
-        Ok(FileId { ino: self.u64()?, dev: self.u32()?, pad: self.u32()? })
+        Ok(FileId { ino: self.u64()?, dev: self.u32()?, generation: self.u32()? })
     }
 
     fn verdict(&mut self) -> Result<wire::Verdict, Malformed> {
@@ -248,19 +261,44 @@ impl Reader<'_> {
         })
     }
 
+    /// The credentials, off the end of the record.
+    fn credentials(&mut self, flags: u32) -> Result<Option<wire::Credentials>, Malformed> {
+        if flags & flag::CREDENTIALS == 0 {
+            return Ok(None);
+        }
+        let end = self.rest.len().checked_sub(size_of::<wire::Credentials>()).ok_or(self.malformed("too short"))?;
+        let (rest, last) = self.rest.split_at(end);
+        self.rest = rest;
+        let mut reader = Reader { rest: last, kind: self.kind };
+        Ok(Some(wire::Credentials {
+            effective: reader.u64()?,
+            permitted: reader.u64()?,
+            real_uid: reader.u32()?,
+            saved_uid: reader.u32()?,
+            login_uid: reader.u32()?,
+            tty: reader.u32()?,
+        }))
+    }
+
     fn fork(&mut self, common: Common) -> Result<Event, Malformed> {
         let (child_start, child, parent, parent_start) = (self.u64()?, self.u32()?, self.u32()?, self.u64()?);
         Ok(Event::Fork { common, child: (child, child_start), parent: (parent, parent_start) })
     }
 
     fn exec(&mut self, common: Common) -> Result<Exec, Malformed> {
-        let (file, _mode, links) = (self.file()?, self.u32()?, self.u32()?);
+        let (file, mode, links) = (self.file()?, self.u32()?, self.u32()?);
         let (directory, path, args, filename) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
         let directory = self.bytes(directory)?;
         let path = whole(&common, self.bytes(path)?);
         let args = self.bytes(args)?;
         let filename = absolute(&directory, &self.bytes(filename)?);
-        Ok(Exec { common, file, links, directory, path, args, filename })
+        Ok(Exec { common, file, mode, links, directory, path, args, filename })
+    }
+
+    fn group(&mut self) -> Result<Event, Malformed> {
+        let (id, length) = (self.u64()?, self.u16()?);
+        self.array::<6>()?;
+        Ok(Event::Group { id, path: self.bytes(length)? })
     }
 
     fn open(&mut self, common: Common) -> Result<Event, Malformed> {

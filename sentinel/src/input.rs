@@ -16,9 +16,13 @@ use sentinel_common::{
 
 use crate::{
     bypass, clock,
+    container::Context,
     event::{Change, Common, Exec, Network, Open, taskless},
     process::{Process, name},
 };
+
+mod context;
+mod credentials;
 
 /// `f_mode` of an open file: writable.
 const FMODE_WRITE: u32 = 2;
@@ -53,8 +57,8 @@ pub struct Actor<'a> {
     pub process: &'a Process,
     /// Its parent, if known: id, start, executable, arguments.
     pub parent: Option<&'a Process>,
-    /// Container id.
-    pub container: Option<&'a str>,
+    /// Container, pod, service.
+    pub context: Option<&'a Context>,
 }
 
 /// A finished event.
@@ -77,12 +81,11 @@ fn base(common: &Common, kind: Kind, actor: &Actor, process: Object, host: &Host
     if !taskless(common) {
         let mut user = Object::new();
         user.set("id", text(&common.task.uid.to_string()));
+        user.set_object("audit", credentials::login(common));
         object.set_object("user", user);
     }
-    if let Some(id) = actor.container {
-        let mut container = Object::new();
-        container.set("id", text(id));
-        object.set_object("container", container);
+    if let Some(context) = actor.context {
+        context::around(&mut object, context);
     }
     object
 }
@@ -99,7 +102,11 @@ fn process(common: &Common, actor: &Actor) -> Object {
     if task.tid != 0 {
         let mut thread = Object::new();
         thread.set("id", u64::from(task.tid)).set("name", text(&comm(&task.comm)));
+        thread.set_object("capabilities", credentials::capabilities(common));
         process.set_object("thread", thread);
+    }
+    if let Some(known) = &common.credentials {
+        credentials::of(&mut process, known, actor.process.interactive);
     }
     process.set_object("parent", parent(common, actor));
     let ancestors = actor.process.ancestors.iter().map(|ancestor| {
@@ -182,6 +189,11 @@ fn file(path: &str, file: sentinel_common::FileId) -> Object {
     object
 }
 
+/// Permissions as people write them, in octal.
+fn mode(mode: u32) -> Value {
+    text(&format!("{:04o}", mode & 0o7777))
+}
+
 /// An exec: `process` is the new image, `previous` the calling one. For a script `file` is the script.
 #[must_use]
 pub fn exec(event: &Exec, script: Option<(&str, sentinel_common::FileId)>, actor: &Actor, host: &Host) -> Input {
@@ -195,9 +207,12 @@ pub fn exec(event: &Exec, script: Option<(&str, sentinel_common::FileId)>, actor
         executable(&mut before, &previous.path);
         object.set_object("previous", before);
     }
+    credentials::of_image(&mut object, event);
     let mut object = base(&event.common, Kind::Exec, actor, object, host);
     let (path, id) = script.unwrap_or((&image, event.file));
-    object.set_object("file", file(path, id));
+    let mut target = file(path, id);
+    target.set_some("mode", script.is_none().then(|| mode(event.mode)));
+    object.set_object("file", target);
     Input { value: object.build(), kind: Kind::Exec }
 }
 
@@ -211,7 +226,9 @@ pub fn refused_exec(event: &Exec, actor: &Actor, host: &Host) -> Input {
     executable(&mut before, &actor.process.image.path);
     object.set_object("previous", before);
     let mut object = base(&event.common, Kind::Exec, actor, object, host);
-    object.set_object("file", file(&path, event.file));
+    let mut target = file(&path, event.file);
+    target.set("mode", mode(event.mode));
+    object.set_object("file", target);
     Input { value: object.build(), kind: Kind::Exec }
 }
 
@@ -231,6 +248,7 @@ fn acting(common: &Common, actor: &Actor) -> Object {
 pub fn open(event: &Open, actor: &Actor, host: &Host) -> Input {
     let mut object = base(&event.common, Kind::Open, actor, acting(&event.common, actor), host);
     let mut target = file(&path_text(&event.path, event.links), event.file);
+    target.set("mode", mode(event.mode));
     target.set("write", event.fmode & FMODE_WRITE != 0).set("create", event.fmode & FMODE_CREATED != 0);
     object.set_object("file", target);
     Input { value: object.build(), kind: Kind::Open }

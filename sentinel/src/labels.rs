@@ -37,7 +37,11 @@ impl Labels {
             return false;
         }
         let now = Identities::read();
-        self.seen.iter().any(|(path, seen)| now.of(Path::new(OsStr::from_bytes(path))).ok() != *seen)
+        self.seen.iter().any(|(path, seen)| {
+            let found = now.labelled(Path::new(OsStr::from_bytes(path))).ok();
+            found.map(sentinel_common::FileId::key) != seen.map(sentinel_common::FileId::key)
+                || found.zip(*seen).is_some_and(|(a, b)| b.generation != 0 && a.generation != b.generation)
+        })
     }
 }
 

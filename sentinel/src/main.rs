@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 mod alerting;
+mod audit;
 mod bundle;
 mod bypass;
 mod canary;
@@ -18,7 +19,9 @@ mod container;
 mod control;
 mod countries;
 mod daemon;
+mod dry_run;
 mod embargo;
+mod emergency;
 mod entry;
 mod event;
 mod geo;

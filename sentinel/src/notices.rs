@@ -43,6 +43,12 @@ pub const POLICY_REFUSED: &str = "policy-refused";
 pub const TESTS: &str = "policy-tests";
 /// Id of notices about rules that give no decision.
 pub const RULE_ERROR: &str = "rule-error";
+/// Id of notices about the audit trail.
+pub const AUDIT: &str = "audit-head";
+/// Id of notices about rules that would harm the host and are in force because that was forced.
+pub const FORCED: &str = "guard-forced";
+/// Id of notices about enforcement that nobody confirmed.
+pub const UNCONFIRMED: &str = "enforcement-unconfirmed";
 /// Id of notices about blocks that an operator ordered.
 pub const BLOCK: &str = "operator-block";
 
@@ -86,6 +92,20 @@ impl Notice {
         Self { id: RULE_ERROR, severity: alerts::Severity::Medium, message, exemption: None }
     }
 
+    /// A rule that would harm the host.
+    #[must_use]
+    pub fn forced(what: &str) -> Self {
+        let message = format!("In force because of --force: {what}");
+        Self { id: FORCED, severity: alerts::Severity::High, message, exemption: None }
+    }
+
+    /// Enforcement that was not confirmed in time.
+    #[must_use]
+    pub fn unconfirmed(seconds: u32) -> Self {
+        let message = format!("Nobody confirmed enforcing within {seconds} seconds: returning to monitor mode");
+        Self { id: UNCONFIRMED, severity: alerts::Severity::High, message, exemption: None }
+    }
+
     /// A block that an operator ordered.
     #[must_use]
     pub fn block_added(block: &Block, enforcing: bool) -> Self {
@@ -104,6 +124,13 @@ impl Notice {
         let (kind, value) = (order.kind.as_str(), &order.value);
         let message = format!("Block {id} of {kind} {value}, ordered by {by}, has ended {why}");
         Self { id: BLOCK, severity: alerts::Severity::Medium, message, exemption: None }
+    }
+
+    /// Where the audit trail is, for whoever keeps alerts elsewhere.
+    #[must_use]
+    pub fn audit_head(trail: &str, record: u64, hash: &str) -> Self {
+        let message = format!("Audit trail {trail} is signed up to record {record}, hash {hash}");
+        Self { id: AUDIT, severity: alerts::Severity::Info, message, exemption: None }
     }
 
     /// A country database that does not take the place of the one in force.

@@ -21,6 +21,7 @@ use sentinel_common::{
 
 use crate::{
     alerting::{Alerting, CanaryAlert, Finding, GeoFact, Note},
+    container::Context,
     entry::{self, Blocked},
     event::{self, Answer, Change, Common, Event, Exec, Network, Open, taskless},
     input::{self, Actor, Host, Input},
@@ -171,6 +172,7 @@ impl Pipeline {
             Event::Change(change) => self.change(&change),
             Event::Network(network) => self.network(&network),
             Event::Answer(answer) => self.answer(&answer),
+            Event::Group { id, path } => self.processes.containers.made(id, &path),
         }
     }
 
@@ -188,9 +190,10 @@ impl Pipeline {
     fn exec(&mut self, exec: &Exec) {
         // After an exec by a thread the survivor has the leader's id; its notes are under the old one.
         let before = self.pending.remove(&exec.common.task.tid).unwrap_or_default();
-        let image = Image { path: input::path_text(&exec.path, exec.links).into(), file: exec.file };
+        let image = Image { path: input::path_text(&exec.path, exec.links).into(), file: exec.file.key() };
         let truncated = exec.common.has(flag::ARGS_TRUNCATED);
-        self.processes.exec(&exec.common.task, image, split_args(&exec.args), truncated);
+        let interactive = exec.common.has(flag::INTERACTIVE);
+        self.processes.exec(&exec.common.task, image, split_args(&exec.args), truncated, interactive);
         if !exec.common.has(flag::IN_SCOPE) {
             return;
         }
@@ -307,9 +310,9 @@ impl Pipeline {
 
     fn actor_parts(&mut self, task: &Task) -> ActorParts {
         let process = self.processes.of(task).clone();
-        let parent = self.processes.get(task.parent, task.parent_start).cloned();
-        let container = self.processes.containers.of(task.cgroup);
-        ActorParts { process, parent, container }
+        let parent = self.processes.parent(task).cloned();
+        let context = self.processes.containers.of(task.cgroup);
+        ActorParts { process, parent, context }
     }
 
     /// Rules, block entries, alert.
@@ -427,6 +430,7 @@ const fn kind_of(event: &Event) -> u16 {
         Event::Change(change) => change.kind,
         Event::Network(network) => network.kind,
         Event::Answer(_) => kind::ANSWER,
+        Event::Group { .. } => kind::GROUP,
     }
 }
 
@@ -435,12 +439,12 @@ const fn kind_of(event: &Event) -> u16 {
 struct ActorParts {
     process: Process,
     parent: Option<Process>,
-    container: Option<Arc<str>>,
+    context: Option<Arc<Context>>,
 }
 
 impl ActorParts {
     fn actor(&self) -> Actor<'_> {
-        Actor { process: &self.process, parent: self.parent.as_ref(), container: self.container.as_deref() }
+        Actor { process: &self.process, parent: self.parent.as_ref(), context: self.context.as_deref() }
     }
 }
 

@@ -9,20 +9,28 @@ use std::{
     sync::Arc,
 };
 
+use alerts::Sink;
 use anyhow::{Result, anyhow};
 use geoip::TableImage;
-use rules::{LoadOptions, Policies, StandingEntry};
+use rules::{
+    AccessSet, Exemption, LoadOptions, Policies, Severity, StandingEntry, StandingRule, StandingValue, Subjects,
+};
 use sentinel_common::geo::ClassRules;
 
 use crate::{
-    bypass, clock,
-    config::{Config, Mode, Unknown},
+    bypass, clock, dry_run,
+    config::{Config, Mode, Spared, Unknown},
     countries::{ClassTable, CountryRules, CountryVerdicts},
     embargo::{self, Programmes},
+    guard::Own,
     geo::{GeoData, News, watch::Built},
-    kernel::verdicts::{Place, Target, Verdicts},
+    kernel::{
+        attach::Scope,
+        verdicts::{Place, Target, Verdicts},
+    },
     operator::Blocks,
-    standing::{self, Compiled, Ruling, Setting},
+    sockets::verdict::Rules,
+    standing::{self, Compiled, Remark, Ruling, Setting},
     world::{CANARY, Numbers, World, event_rule, rule_of},
 };
 
@@ -60,6 +68,8 @@ pub struct Prepared {
     pub classes: Vec<ClassRules>,
     /// The country table, unless it is in the kernel already.
     pub image: Option<Arc<TableImage>>,
+    /// Whether these are the policies in force, so that what there is to say of them has been said.
+    pub told: bool,
 }
 
 /// What policies are loaded from.
@@ -131,9 +141,12 @@ pub fn prepare(
     let generation = previous.map_or(1, |world| world.generation + 1);
     let votes = &loaded.geo.votes;
     let programmes = &loaded.programmes;
-    let setting = Setting { mode: config.mode, unknown: config.unknown, votes, programmes, cgroups, generation };
+    let own = own_files(config);
+    let (mode, unknown, force) = (config.mode, config.unknown, config.force);
+    let setting = Setting { mode, unknown, votes, programmes, cgroups, generation, own: &own, force };
     let modes = own_modes(policies, &config.modes)?;
-    let rulings = rulings(policies, &loaded.operator, &modes);
+    let mut rulings = rulings(policies, &loaded.operator, &modes);
+    rulings.extend(never_block(&config.never_block));
     let mut compiled = standing::compile(&rulings, &setting, numbers).map_err(standing::Refused)?;
     let standing: Vec<StandingEntry> = rulings.into_iter().map(|ruling| ruling.entry).collect();
     bypass::compile(&standing, config, generation, numbers, &mut compiled);
@@ -156,8 +169,90 @@ pub fn prepare(
         standing,
         operator: loaded.operator.clone(),
         labels: compiled.labels.clone(),
+        forced: compiled.forced.clone(),
     };
-    Ok(Prepared { world, compiled, classes, image })
+    let told = previous.is_some_and(|world| world.policies.sha256() == policies.sha256());
+    Ok(Prepared { world, compiled, classes, image, told })
+}
+
+/// Refuses rules that would cut this host off, before they are enforced on all of it; with `force` they are told instead.
+///
+/// # Errors
+///
+/// Whom they would cut off, by which rule.
+pub fn dry_run(prepared: &mut Prepared, config: &Config, numbers: &Numbers) -> Result<()> {
+    if config.mode != Mode::Enforce || config.scope != Scope::Host {
+        return Ok(());
+    }
+    let entries = prepared.compiled.entries.iter().map(|(place, held)| (place, held));
+    let countries = prepared.world.countries.clone();
+    let rules = Rules::new(entries, &prepared.compiled.limits, countries, clock::boot_now());
+    let name = |rule| numbers.rule(rule).map_or_else(|| format!("number {rule}"), |rule| rule.id.clone());
+    let found: Vec<String> = dry_run::cut_off(&rules)
+        .into_iter()
+        .map(|(who, entry)| format!("rule {} would cut off {who}", name(entry.rule)))
+        .collect();
+    if config.force || found.is_empty() {
+        prepared.world.forced.extend(found);
+        return Ok(());
+    }
+    Err(anyhow!(
+        "enforcing these rules would harm this host: {}; name what is meant to stay under never-block in the settings, or \
+         take them all the same with --force",
+        found.join("; ")
+    ))
+}
+
+/// What Sentinel reads and writes, which no rule may keep everyone from.
+fn own_files(config: &Config) -> Own {
+    let read = std::iter::once(&config.file).chain(&config.policy).chain(&config.data);
+    let sinks = config.alerts.iter().filter_map(|sink| match sink {
+        Sink::File(path) => Some(path),
+        Sink::Stdout | Sink::Unix(_) => None,
+    });
+    let changed = [&config.state_dir, &config.run_dir].into_iter().chain(sinks);
+    Own::of(read.map(PathBuf::as_path), changed.map(PathBuf::as_path))
+}
+
+/// The end of what has none, in seconds since 1970: the year 2200, which the kernel's clock can tell.
+const NEVER: i64 = 7_258_118_400;
+
+/// Networks of the settings that no rule refuses, as exemptions: an alert names them as it names any other.
+fn never_block(list: &[Spared]) -> impl Iterator<Item = Ruling> {
+    list.iter().enumerate().map(|(index, spared)| {
+        let id = format!("never-block.{}", index + 1);
+        let exemption = Exemption {
+            id: id.clone(),
+            kind: "never-block".to_owned(),
+            authority: "settings".to_owned(),
+            reference: spared.reason.clone(),
+            approver: "settings".to_owned(),
+            expires: NEVER,
+            cidrs: vec![spared.cidr],
+            countries: Vec::new(),
+            regions: Vec::new(),
+            paths: Vec::new(),
+            executables: Vec::new(),
+            hashes: Vec::new(),
+        };
+        let entry = StandingEntry {
+            id,
+            package: "sentinel.settings".to_owned(),
+            rule_name: StandingRule::Exemptions,
+            severity: Severity::Info,
+            mode: None,
+            techniques: Vec::new(),
+            title: format!("Never blocked: {}", spared.reason),
+            file: String::new(),
+            line: 0,
+            value: StandingValue::Exemption(Box::new(exemption)),
+            written: false,
+            access: AccessSet::ALL,
+            only: Subjects::default(),
+            except: Subjects::default(),
+        };
+        Ruling { entry, expires: 0 }
+    })
 }
 
 /// Classes, what the rules say of them, and the table for the kernel where that is not there yet.
@@ -251,16 +346,18 @@ fn rulings(policies: &Policies, operator: &Blocks, modes: &Modes) -> Vec<Ruling>
 ///
 /// If a map of the kernel is full; what was in force before then still is.
 pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
-    let Prepared { world, compiled, classes, image } = prepared;
-    for notice in &compiled.notices {
-        tracing::warn!("{notice}");
+    let Prepared { world, compiled, classes, image, told } = prepared;
+    if !told {
+        let remarks = compiled.remarks.iter().map(Remark::text);
+        compiled.notices.iter().cloned().chain(remarks).for_each(|text| tracing::warn!("{text}"));
     }
     let mut standing: BTreeSet<(Place, u32)> = BTreeSet::new();
     verdicts.add_limits(&compiled.limits)?;
-    for (place, held) in compiled.entries {
-        verdicts.insert(&place, held)?;
-        standing.insert((place, held.entry.rule));
+    for file in compiled.files {
+        verdicts.identify(file)?;
     }
+    standing.extend(compiled.entries.iter().map(|(place, held)| (place.clone(), held.entry.rule)));
+    verdicts.insert_all(compiled.entries.into_iter())?;
     verdicts.set_geo(image.as_deref(), classes)?;
     let rules: BTreeSet<u32> = standing.iter().map(|(_, rule)| *rule).collect();
     let event_rules: BTreeSet<u32> = world.event_rules.iter().copied().collect();

@@ -9,6 +9,7 @@ use sentinel_common::event::kind;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    audit::Audit,
     canary::Proof,
     config::{Bypass, Mode},
     daemon::Daemon,
@@ -29,7 +30,7 @@ use crate::{
 };
 
 /// Kinds that are counted, with their names.
-const KINDS: [(u16, &str); 18] = [
+const KINDS: [(u16, &str); 19] = [
     (kind::EXEC, "exec"),
     (kind::OPEN, "open"),
     (kind::CREATE, "create"),
@@ -47,6 +48,7 @@ const KINDS: [(u16, &str); 18] = [
     (kind::FORK, "fork"),
     (kind::EXIT, "exit"),
     (kind::BEFORE_EXEC, "exec_note"),
+    (kind::GROUP, "cgroup"),
     (kind::ANSWER, "dns_answer"),
 ];
 
@@ -102,6 +104,7 @@ impl Daemon {
             refused_reload: self.refused_reload.clone(),
             failing_tests: self.failing_tests.clone(),
             operator_blocks: world.operator.iter().count(),
+            audit: self.pipeline.alerting.audit.as_ref().map(Audit::status),
         })
     }
 

@@ -23,7 +23,7 @@ use crate::{
     config::{Mode, Unknown},
     countries::CountryRules,
     embargo::Programmes,
-    guard,
+    guard::{self, Own},
     identity::Identities,
     kernel::verdicts::{Held, LONGEST_PATH, Place, Table, Target},
     labels::Labels,
@@ -31,6 +31,9 @@ use crate::{
 };
 
 mod places;
+mod remarks;
+
+pub use remarks::Remark;
 
 /// A standing rule that cannot be put in force.
 #[derive(Debug, Error)]
@@ -40,6 +43,7 @@ pub struct StandingError {
     line: u32,
     id: String,
     what: String,
+    code: &'static str,
 }
 
 impl StandingError {
@@ -47,7 +51,7 @@ impl StandingError {
     #[must_use]
     pub fn diagnostic(&self, text: &dyn Fn(&str) -> String) -> rules::Diagnostic {
         let message = if self.id.is_empty() { self.what.clone() } else { format!("rule {}: {}", self.id, self.what) };
-        rules::Diagnostic::at(&self.file, &text(&self.file), self.line, 1, message).code("standing-refused")
+        rules::Diagnostic::at(&self.file, &text(&self.file), self.line, 1, message).code(self.code)
     }
 }
 
@@ -65,12 +69,18 @@ pub struct Compiled {
     pub countries: CountryRules,
     /// Subject limits.
     pub limits: BTreeSet<(u32, u32, u64, u32)>,
+    /// The files that entries are about by identity.
+    pub files: Vec<FileId>,
     /// Labelled directories.
     trees: Vec<places::Tree>,
     /// What was labelled.
     pub labels: Labels,
     /// What the operator should know.
     pub notices: Vec<String>,
+    /// The same about single rules.
+    pub remarks: Vec<Remark>,
+    /// What would harm the host and is in force because that was forced.
+    pub forced: Vec<String>,
 }
 
 /// A member of a standing rule as it is to be enforced.
@@ -95,6 +105,24 @@ pub struct Setting<'a> {
     pub cgroups: &'a Path,
     /// Generation of the entries.
     pub generation: u32,
+    /// What Sentinel itself needs.
+    pub own: &'a Own,
+    /// Whether rules that would harm the host are taken all the same.
+    pub force: bool,
+}
+
+/// Why a member is not put in force.
+enum Refusal {
+    /// It cannot be.
+    Cannot(String),
+    /// It would harm the host.
+    Harmful(String),
+}
+
+impl From<String> for Refusal {
+    fn from(what: String) -> Self {
+        Self::Cannot(what)
+    }
 }
 
 /// Compiles all entries of a policy set.
@@ -112,13 +140,18 @@ pub fn compile(all: &[Ruling], setting: &Setting, numbers: &mut Numbers) -> Resu
         out.notices.extend(on_trial(entry, setting));
         let number = numbers.give(text_of(entry), rule.clone());
         let one = One { entry, expires: *expires, rule: &rule, number, setting, identities: &identities };
-        if let Err(what) = one.compile(&mut out, &mut allowed) {
-            errors.push(StandingError { file: entry.file.clone(), line: entry.line, id: entry.id.clone(), what });
+        if let Err(refusal) = one.compile(&mut out, &mut allowed) {
+            let (what, code) = match refusal {
+                Refusal::Cannot(what) => (what, "standing-refused"),
+                Refusal::Harmful(what) => (format!("{what} (--force takes it all the same)"), "harmful-rule"),
+            };
+            errors.push(StandingError { file: entry.file.clone(), line: entry.line, id: entry.id.clone(), what, code });
         }
     }
     if let Some(what) = conflict(&out.entries, &allowed) {
-        errors.push(StandingError { file: String::new(), line: 0, id: String::new(), what });
+        errors.push(StandingError { file: String::new(), line: 0, id: String::new(), what, code: "standing-refused" });
     }
+    out.remarks.extend(remarks::contradictions(all, jiff::Timestamp::now().as_second()));
     let trees = places::entries_of(&out.trees);
     out.entries.extend(trees);
     allow_list(&allowed, &mut out);
@@ -176,7 +209,7 @@ struct One<'a> {
 type Allowed = (Country, Entry);
 
 impl One<'_> {
-    fn compile(&self, out: &mut Compiled, allowed: &mut Vec<Allowed>) -> Result<(), String> {
+    fn compile(&self, out: &mut Compiled, allowed: &mut Vec<Allowed>) -> Result<(), Refusal> {
         let limits = self.limits(out)?;
         match &self.entry.value {
             StandingValue::BlockCountry(country) => {
@@ -185,7 +218,7 @@ impl One<'_> {
             }
             StandingValue::AllowCountry(country) => allowed.push((country_of(country.0)?, self.country_entry(limits))),
             StandingValue::BlockCidr(net) => {
-                guard::network(net)?;
+                self.guarded(guard::network(net), out)?;
                 out.entries.push((network_place(Table::Block, net), self.held(limits, u32::MAX, self.expires)));
             }
             StandingValue::BlockPath(pattern) => {
@@ -197,10 +230,26 @@ impl One<'_> {
                 let selection = Selection::regions([self.region(code)?]);
                 out.countries.block.push((selection, self.country_entry(limits)));
             }
-            StandingValue::BlockHash(_) => return Err(cannot("block_hashes", "use block_executables")),
-            StandingValue::AllowExecutable(_) => return Err(cannot("allow_executables", "use block_executables")),
+            StandingValue::BlockHash(_) => return Err(cannot("block_hashes", "use block_executables").into()),
+            StandingValue::AllowExecutable(_) => return Err(cannot("allow_executables", "use block_executables").into()),
         }
         Ok(())
+    }
+
+    /// What the guard says, unless it is overruled, which is told.
+    fn guarded(&self, guard: Result<(), String>, out: &mut Compiled) -> Result<(), Refusal> {
+        match guard {
+            Ok(()) => Ok(()),
+            Err(what) if self.setting.force => {
+                let message = format!("rule {}: {what}", self.entry.id);
+                out.remarks.push(Remark::of(self.entry, "harm-forced", &what, "it is in force because of --force"));
+                if !out.forced.contains(&message) {
+                    out.forced.push(message);
+                }
+                Ok(())
+            }
+            Err(what) => Err(Refusal::Harmful(what)),
+        }
     }
 
     /// A region that the databases tell: a rule on another one would look like one and never hold.
@@ -307,6 +356,7 @@ impl One<'_> {
         let [executable, uid, cgroup, port, protocol] = bits;
         for pattern in &list.executables {
             let id = self.executable_id(pattern)?;
+            out.labels.note(Path::new(&pattern.path), Some(id));
             add(executable, id.ino, id.dev);
         }
         list.uids.iter().for_each(|value| add(uid, u64::from(*value), 0));

@@ -203,6 +203,9 @@ pub struct Status {
     /// The recording of events, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<Recording>,
+    /// The audit trail: where it is, and what is wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<serde_json::Value>,
     /// The last reload that was refused, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_reload: Option<String>,

@@ -151,6 +151,8 @@ pub struct World {
     pub operator: Arc<Blocks>,
     /// What the paths of standing rules stood for.
     pub labels: Labels,
+    /// What would harm the host and is in force because that was forced.
+    pub forced: Vec<String>,
     /// Generation of verdict entries.
     pub generation: u32,
     /// Numbers of the event rules, by their index.

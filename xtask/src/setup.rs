@@ -49,10 +49,11 @@ struct Package {
     why: &'static str,
 }
 
-const VM_PACKAGES: [Package; 4] = [
+const VM_PACKAGES: [Package; 5] = [
     Package { name: "qemu-system-x86", why: "boots the test kernels" },
     Package { name: "iproute2", why: "ip sets up the test networks" },
     Package { name: "nftables", why: "nft rewrites destinations in a scenario" },
+    Package { name: "btrfs-progs", why: "mkfs.btrfs makes a file system for scenarios" },
     Package { name: "binutils", why: "strip makes the boot image small" },
 ];
 

@@ -190,7 +190,7 @@ fn mount(hook: u32, path: u64) -> i32 {
 #[inline(always)]
 pub(super) fn change(kind: u16, hook: u32, object: Object, target: Option<Object>) -> i32 {
     let inode = path::inode_of(object.place.dentry);
-    let file = path::inode_id(inode);
+    let file = path::inode_identity(inode);
     let Some(mut builder) = Builder::take() else {
         return lsm_answer(verdict::refuses(&without_buffer(kind, hook, file, object.wanted)));
     };
@@ -205,7 +205,7 @@ pub(super) fn change(kind: u16, hook: u32, object: Object, target: Option<Object
     event.target_path = 0;
     if let Some(target) = &target {
         let inode = path::inode_of(target.place.dentry);
-        event.target = path::inode_id(inode);
+        event.target = path::inode_identity(inode);
         event.target_links = path::read(inode + u64::from(config!(offsets.inode_i_nlink)));
     }
     task::current(&mut event.header.task);
@@ -286,7 +286,7 @@ fn report((kind, hook): (u16, u32), builder: &mut Builder, event: &mut Change, e
         return;
     }
     event.header.verdict = verdict::record(entry);
-    emit::send_built(kind, entry.rule, builder, event, |e, n| e.header.length = n);
+    emit::send_built_acting(kind, entry.rule, builder, event, |e| &mut e.header);
 }
 
 /// No buffer for the path: identity alone decides, the event is lost and counted.

@@ -44,7 +44,7 @@ fn bprm_check_security(ctx: LsmContext) -> i32 {
 fn check(bprm: Object) -> i32 {
     let file = field!(bprm, binprm_file, Object);
     let mut event =
-        Exec { header: emit::header(kind::EXEC, hook::BPRM_CHECK, 0), file: task::file_id(file), ..Exec::default() };
+        Exec { header: emit::header(kind::EXEC, hook::BPRM_CHECK, 0), file: task::file_identity(file), ..Exec::default() };
     task::current(&mut event.header.task);
     let entry = match Builder::take() {
         Some(mut builder) => {
@@ -86,10 +86,10 @@ fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) ->
         let inode = field!(file, file_f_inode, Object);
         event.mode = u32::from(field!(inode, inode_i_mode, u16));
         event.links = field!(inode, inode_i_nlink, u32);
-        emit::send_built(kind::EXEC, entry.rule, builder, event, |e, n| e.header.length = n);
+        emit::send_built_acting(kind::EXEC, entry.rule, builder, event, |e| &mut e.header);
     } else if entry.rule != 0 || (!interpreter && is_script(bprm)) {
         event.header.kind = kind::BEFORE_EXEC;
-        emit::send_built(kind::BEFORE_EXEC, 0, builder, event, |e, n| e.header.length = n);
+        emit::send_built_acting(kind::BEFORE_EXEC, 0, builder, event, |e| &mut e.header);
     }
     entry
 }

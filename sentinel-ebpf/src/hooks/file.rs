@@ -93,7 +93,7 @@ fn judge(file: Object, hook: u32) -> Entry {
     let inode = field!(file, file_f_inode, Object);
     let mut event = Open {
         header: emit::header(kind::OPEN, hook, 0),
-        file: task::file_id(file),
+        file: task::file_identity(file),
         flags: field!(file, file_f_flags, u32),
         fmode: field!(file, file_f_mode, u32),
         mode: u32::from(field!(inode, inode_i_mode, u16)),
@@ -113,7 +113,7 @@ fn observe(file: u64) {
     let inode: u64 = path::read(at(file, config!(offsets.file_f_inode)));
     let mut event = Open {
         header: emit::header(kind::OPEN, hook::SYS_EXIT_OPEN, 0),
-        file: path::inode_id(inode),
+        file: path::inode_identity(inode),
         flags: path::read(at(file, config!(offsets.file_f_flags))),
         fmode: path::read(at(file, config!(offsets.file_f_mode))),
         mode: u32::from(path::read::<u16>(at(inode, config!(offsets.inode_i_mode)))),
@@ -173,7 +173,7 @@ fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
             emit::count_hook(hook, |s| &mut s.errors);
         }
         event.path = length as u16;
-        emit::send_built(kind::OPEN, entry.rule, &mut builder, event, |e, n| e.header.length = n);
+        emit::send_built_acting(kind::OPEN, entry.rule, &mut builder, event, |e| &mut e.header);
     }
     builder.release();
     entry

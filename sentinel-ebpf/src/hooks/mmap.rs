@@ -29,7 +29,7 @@ const PROT_EXEC: u64 = 4;
 #[lsm(hook = "mmap_file")]
 fn mmap_file(ctx: LsmContext) -> i32 {
     let args: [u64; 4] = arguments(&ctx);
-    mapped(hook::MMAP_FILE, args[0], args[2], ctx.arg(4))
+    mapped(hook::MMAP_FILE, Place::of_file(args[0]), args[2], ctx.arg(4))
 }
 
 /// `int file_mprotect(struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)`, since 2.6; BPF since 5.7.
@@ -37,21 +37,21 @@ fn mmap_file(ctx: LsmContext) -> i32 {
 fn file_mprotect(ctx: LsmContext) -> i32 {
     let args: [u64; 3] = arguments(&ctx);
     let file = path::read(args[0] + u64::from(config!(offsets.vma_vm_file)));
-    mapped(hook::FILE_MPROTECT, file, args[2], ctx.arg(3))
+    mapped(hook::FILE_MPROTECT, Place::of_mapped(file), args[2], ctx.arg(3))
 }
 
 #[inline(always)]
-fn mapped(hook: u32, file: u64, protection: u64, previous: i32) -> i32 {
+fn mapped(hook: u32, place: Place, protection: u64, previous: i32) -> i32 {
     if previous != 0 {
         return refused_before(previous);
     }
     if protection & PROT_EXEC == 0 || !task::in_scope() {
         return 0;
     }
-    let id = path::inode_id(path::read(file + u64::from(config!(offsets.file_f_inode))));
+    let id = path::inode_id(path::inode_of(place.dentry));
     if id.is_none() || !verdict::any_about_files() || id == task::current_executable() {
         emit::settle(hook, &Entry::NONE);
         return 0;
     }
-    change(kind::MMAP, hook, Object::new(Place::of_file(file), EXEC), None)
+    change(kind::MMAP, hook, Object::new(place, EXEC), None)
 }

@@ -114,11 +114,19 @@ impl Daemon {
         let Candidate { config, read, defaults } = candidate;
         let fixed = |c: &Config| {
             let switches = (c.mode, c.dns_names, c.forward, c.canary_period, c.watch);
-            (switches, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone(), c.record.clone())
+            (
+                switches,
+                c.scope.clone(),
+                c.run_dir.clone(),
+                c.state_dir.clone(),
+                c.alerts.clone(),
+                c.record.clone(),
+                c.audit.clone(),
+            )
         };
         if fixed(&config) != fixed(&self.config) {
             bail!(
-                "mode, scope, directories, sinks, record, dns_names, forward, canary_seconds and [policies] watch change only by a \
+                "mode, scope, directories, sinks, record, [audit], dns_names, forward, canary_seconds and [policies] watch change only by a \
                  restart"
             );
         }
@@ -147,13 +155,17 @@ impl Daemon {
     fn put_in_force(&mut self, loaded: Loaded, config: Config) -> Result<()> {
         let root = self.kernel.features.cgroup2.clone();
         let pipeline = &mut self.pipeline;
-        let prepared = policy::prepare(&loaded, &config, &root, Some(&pipeline.world), &mut pipeline.numbers)?;
+        let mut prepared = policy::prepare(&loaded, &config, &root, Some(&pipeline.world), &mut pipeline.numbers)?;
+        policy::dry_run(&mut prepared, &config, &pipeline.numbers)?;
+        let forced = pipeline.world.forced.clone();
         let built = u64::from(prepared.image.is_some());
         let world = policy::apply(&mut pipeline.verdicts, prepared)?;
         self.pipeline.set_world(world);
         self.pipeline.numbers.forget();
+        self.tell_forced(&forced);
         (self.config, self.geo) = (config, loaded.geo);
         self.tables += built;
+        self.record_in_force("change");
         self.check_jurisdictions();
         self.look_at_connections();
         Ok(())
@@ -175,6 +187,7 @@ impl Daemon {
         let answer = match request {
             Request::Status => self.status().and_then(|status| Ok(serde_json::to_value(status)?)),
             Request::Stop => Ok(json!({ "stopping": true })),
+            Request::Confirm => self.confirm(),
             Request::BlockAdd { order } => self.add_block(order, peer),
             Request::BlockList => Ok(json!({ "mode": mode_word(self.config.mode), "blocks": self.blocks() })),
             Request::BlockRemove { id, reason } => self.remove_block(&id, &reason, peer),

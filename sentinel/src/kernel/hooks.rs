@@ -99,6 +99,7 @@ pub const HOOKS: [Hook; hook::COUNT as usize] = [
     row!(SCHED_FORK, "sched_process_fork", BtfTracepoint, Process, false),
     row!(SCHED_EXEC, "sched_process_exec", BtfTracepoint, Process, false),
     row!(SCHED_EXIT, "sched_process_exit", BtfTracepoint, Process, false),
+    row!(CGROUP_MKDIR, "cgroup_mkdir", BtfTracepoint, Process, false),
     row!(BPRM_CHECK, "bprm_check_security", Lsm, Exec, true),
     row!(FILE_OPEN, "file_open", Lsm, File, true),
     row!(SOCKET_CONNECT, "socket_connect", Lsm, Egress, true),

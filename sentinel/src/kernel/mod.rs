@@ -20,6 +20,7 @@ mod clsact;
 mod devices;
 pub mod features;
 mod geo;
+pub mod handle;
 pub mod hooks;
 pub mod offsets;
 mod plain;
@@ -133,6 +134,11 @@ struct Settings(Config);
 // SAFETY: Config is repr(C) of integers, without padding (its size is checked below).
 unsafe impl Pod for Settings {}
 const _: () = assert!(size_of::<Config>().is_multiple_of(8));
+
+/// Takes off all devices what a Sentinel left that was killed.
+pub fn clean_devices() {
+    devices::clean();
+}
 
 impl Kernel {
     /// Loads maps and programs. LSM programs are attached for a moment, with empty verdict maps, to see whether the

@@ -168,6 +168,8 @@ pub struct Verdicts {
     exempt_paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
     limits: BpfHashMap<MapData, Plain<LimitKey>, u32>,
     held: BTreeMap<Place, Vec<Held>>,
+    /// Generations of files by device and number, where they are known.
+    generations: BTreeMap<(u32, u64), u32>,
     /// What the policy says of each class of addresses; empty: no rule is about countries.
     classes: Vec<ClassRules>,
     epoch: u64,
@@ -218,10 +220,51 @@ impl Verdicts {
             exempt_paths: take!(ebpf, "EXEMPT_PATHS"),
             limits: take!(ebpf, "LIMITS"),
             held: BTreeMap::new(),
+            generations: BTreeMap::new(),
             classes: Vec::new(),
             epoch: 0,
             limited: BTreeSet::new(),
         })
+    }
+
+    /// Says which file of this device and number the entries from now on are about. Entries of an older file go: it is no
+    /// more, or its number could not be used again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Verdicts::retain`].
+    pub fn identify(&mut self, file: FileId) -> Result<(), KernelError> {
+        let key = (file.dev, file.ino);
+        let before = self.generations.insert(key, file.generation).unwrap_or(0);
+        if before != 0 && file.generation != 0 && before != file.generation {
+            self.retain(|place, _| !matches!(place.target, Target::File { dev, ino } if (dev, ino) == key))?;
+            self.generations.insert(key, file.generation);
+        } else if before != file.generation {
+            self.rewrite(key)?;
+        }
+        if file.generation == 0 {
+            self.generations.remove(&key);
+        }
+        Ok(())
+    }
+
+    /// Drops the generation of a file that no entry is about any more.
+    fn forget(&mut self, file: (u32, u64)) {
+        if self.about(file).is_empty() {
+            self.generations.remove(&file);
+        }
+    }
+
+    /// Writes what there is about a file again.
+    fn rewrite(&mut self, file: (u32, u64)) -> Result<(), KernelError> {
+        self.about(file).iter().try_for_each(|place| self.sync(place))
+    }
+
+    /// The places of a file, whoever the subject is.
+    fn about(&self, (dev, ino): (u32, u64)) -> Vec<Place> {
+        let first = Place { table: Table::Block, target: Target::File { dev, ino }, subject: (0, 0, 0) };
+        let places = self.held.range(&first..).map(|(place, _)| place);
+        places.take_while(|place| place.target == first.target && place.table == first.table).cloned().collect()
     }
 
     /// Adds an entry; one of the same rule on the same place and access is replaced.
@@ -230,6 +273,22 @@ impl Verdicts {
     ///
     /// [`KernelError::Map`] if the kernel's map is full.
     pub fn insert(&mut self, place: &Place, new: Held) -> Result<(), KernelError> {
+        self.insert_quietly(place, new)?;
+        self.sync_state()
+    }
+
+    /// Adds many entries; they hold when all are there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Verdicts::insert`]; what was added before the error stays until [`Verdicts::retain`] removes it.
+    pub fn insert_all(&mut self, all: impl Iterator<Item = (Place, Held)>) -> Result<(), KernelError> {
+        let inserted = all.map(|(place, held)| self.insert_quietly(&place, held)).collect::<Result<(), _>>();
+        self.sync_state()?;
+        inserted
+    }
+
+    fn insert_quietly(&mut self, place: &Place, new: Held) -> Result<(), KernelError> {
         let list = self.held.entry(place.clone()).or_default();
         list.retain(|old| old.entry.rule != new.entry.rule || old.access != new.access);
         list.push(new);
@@ -238,7 +297,7 @@ impl Verdicts {
             self.retain(|other, held| other != place || *held != new)?;
             return Err(error);
         }
-        self.sync_state()
+        Ok(())
     }
 
     /// Keeps the entries that `keep` says yes to, removes the others; how many went.
@@ -261,6 +320,11 @@ impl Verdicts {
         let synced: Vec<_> = changed.iter().map(|place| self.sync_covered(place)).collect();
         let result = synced.into_iter().collect::<Result<(), _>>().map(|()| gone);
         self.held.retain(|_, list| !list.is_empty());
+        for place in changed {
+            if let Target::File { dev, ino } = place.target {
+                self.forget((dev, ino));
+            }
+        }
         if gone > 0 {
             self.sync_state()?;
         }
@@ -347,8 +411,15 @@ impl Verdicts {
     /// Writes the place, and every place inside it that its entries also hold for.
     fn sync_covered(&mut self, changed: &Place) -> Result<(), KernelError> {
         let inside: Vec<Place> = match changed.target {
-            Target::Cidr { .. } | Target::Path { prefix: true, .. } => {
-                self.held.keys().filter(|place| changed.covers(place)).cloned().collect()
+            Target::Cidr { .. } => self.held.keys().filter(|place| changed.covers(place)).cloned().collect(),
+            // They lie behind each other, by the bytes of their paths.
+            Target::Path { prefix: true, .. } => {
+                let first = Place { subject: (0, 0, 0), ..changed.clone() };
+                let behind = self.held.range(first..).map(|(place, _)| place);
+                let inside = behind.take_while(|place| {
+                    place.table == changed.table && changed.target.covers(&place.target)
+                });
+                inside.filter(|place| changed.covers(place)).cloned().collect()
             }
             Target::Destination { .. }
             | Target::File { .. }
@@ -365,9 +436,13 @@ impl Verdicts {
         if self.held.get(place).is_none_or(Vec::is_empty) {
             return self.erase(place);
         }
-        let all = self.held.iter().filter(|(other, _)| other.covers(place)).flat_map(|(_, list)| list);
-        let by_access = strongest(all);
-        self.write(place, by_access)
+        let above = around(place).into_iter().filter_map(|place| self.held.get(&place));
+        let own = self.held.get(place);
+        let mut value = strongest(above.chain(own).flatten());
+        if let Target::File { dev, ino } = place.target {
+            value.inode_generation = self.generations.get(&(dev, ino)).copied().unwrap_or(0);
+        }
+        self.write(place, value)
     }
 
     fn write(&mut self, place: &Place, value: AccessEntries) -> Result<(), KernelError> {
@@ -451,6 +526,28 @@ impl Verdicts {
     }
 }
 
+/// The other places whose entries would also hold for this one.
+fn around(place: &Place) -> Vec<Place> {
+    let at = |target| Place { table: place.table, target, subject: place.subject };
+    let targets: Vec<Target> = match &place.target {
+        Target::Cidr { address, length } => {
+            let address = u128::from_be_bytes(*address);
+            (0..*length).map(|length| Target::Cidr { address: masked(address, length).to_be_bytes(), length }).collect()
+        }
+        Target::Path { path, prefix } => {
+            let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at + 1);
+            let above = ends.filter(|end| *end < path.len() || !prefix);
+            above.map(|end| Target::Path { path: path[..end].to_vec(), prefix: true }).collect()
+        }
+        Target::Destination { .. }
+        | Target::File { .. }
+        | Target::Name { .. }
+        | Target::Tree { .. }
+        | Target::Bypass { .. } => Vec::new(),
+    };
+    targets.into_iter().map(at).collect()
+}
+
 /// The class of entry that a place belongs to.
 fn class(place: &Place) -> u32 {
     let by_subject = |anyone, executable, instance| match place.subject.0 {
@@ -517,7 +614,7 @@ fn file_key(dev: u32, ino: u64, place: &Place) -> Plain<FileKey> {
 }
 
 const fn file_id(dev: u32, ino: u64) -> FileId {
-    FileId { ino, dev, pad: 0 }
+    FileId { ino, dev, generation: 0 }
 }
 
 /// Longest name that an entry can hold.
@@ -576,6 +673,18 @@ mod tests {
         assert!(path("/etc/", true).covers(&path("/etc/shadow", false)));
         assert!(path("/etc/", true).covers(&path("/etc/ssh/", true)));
         assert!(!path("/etc/shadow", false).covers(&path("/etc/shadow2", false)));
+    }
+
+    #[test]
+    fn what_covers_a_place_is_looked_up_by_name() {
+        let place = |target| Place::new(Table::Block, target, Subject::ANYONE);
+        let path = |text: &str, prefix| place(Target::Path { path: text.into(), prefix });
+        assert_eq!(around(&path("/etc/ssh/key", false)), [path("/", true), path("/etc/", true), path("/etc/ssh/", true)]);
+        assert_eq!(around(&path("/etc/ssh/", true)), [path("/", true), path("/etc/", true)]);
+        let cidr = |address: u128, length| place(Target::Cidr { address: address.to_be_bytes(), length });
+        let all = around(&cidr(0x0a01 << 112, 16));
+        assert!(all.len() == 16 && all.contains(&cidr(0x0a << 120, 8)) && all.contains(&cidr(0, 0)));
+        assert!(around(&place(Target::File { dev: 1, ino: 1 })).is_empty());
     }
 
     #[test]

@@ -340,7 +340,7 @@ mod tests {
     }
 
     fn owner(pid: u32, ino: u64) -> Option<Owner> {
-        Some(Owner { pid, start: 70 * TICK, executable: FileId { ino, dev: 1, pad: 0 } })
+        Some(Owner { pid, start: 70 * TICK, executable: FileId { ino, dev: 1, generation: 0 } })
     }
 
     fn rule_of(judgement: Judgement) -> u32 {
@@ -448,7 +448,7 @@ mod tests {
 
     #[test]
     fn entries_for_an_executable_or_a_process() {
-        let program = Subject::executable(FileId { ino: 11, dev: 1, pad: 0 });
+        let program = Subject::executable(FileId { ino: 11, dev: 1, generation: 0 });
         let process = Subject::instance(7, 70 * TICK + 123);
         for (subject, holder, other) in [(program, owner(9, 11), owner(7, 12)), (process, owner(7, 12), owner(9, 11))] {
             let all = [(cidr(Table::Block, "203.0.113.0/24", subject), entry(1))];

@@ -17,7 +17,7 @@ use sentinel_common::{
     verdict::{Subject, access},
 };
 
-use super::{Compiled, One, path_place, real_path};
+use super::{Compiled, One, Refusal, path_place, real_path, remarks};
 use crate::{
     guard,
     kernel::verdicts::{Held, LONGEST_NAME, Place, Table, Target},
@@ -34,13 +34,14 @@ impl One<'_> {
         access: u32,
         limits: u16,
         out: &mut Compiled,
-    ) -> Result<(), String> {
+    ) -> Result<(), Refusal> {
         let spares = guard::spares_host(&self.entry.only);
+        let own = self.setting.own;
+        let excepts_own = own.is_among(&self.entry.except.executables);
         for list in [&self.entry.only, &self.entry.except] {
             if !list.ports.is_empty() || !list.protocols.is_empty() {
-                return Err(
-                    "ports and protocols have no meaning for files; use them in rules about destinations".into()
-                );
+                let what = "ports and protocols have no meaning for files; use them in rules about destinations";
+                return Err(Refusal::Cannot(what.to_owned()));
             }
         }
         let held = self.held(limits, access, self.expires);
@@ -49,28 +50,39 @@ impl One<'_> {
         all.dedup();
         for one in &all {
             if !spares {
-                guard::path(one, access)?;
+                self.guarded(guard::path(one, access), out)?;
+                if !excepts_own {
+                    self.guarded(own.path(one, access), out)?;
+                }
             }
             out.entries.push((path_place(Table::Block, one)?, held));
         }
         if pattern.prefix {
             self.tree(pattern, held, out);
         } else {
-            self.file(pattern, held, out);
+            self.file(pattern, held, spares, out)?;
             all.iter().for_each(|one| self.name(one, held, out));
         }
         Ok(())
     }
 
     /// The file that is there now, whatever its other names.
-    fn file(&self, pattern: &PathPattern, held: Held, out: &mut Compiled) {
+    fn file(&self, pattern: &PathPattern, held: Held, spares: bool, out: &mut Compiled) -> Result<(), Refusal> {
         let path = Path::new(&pattern.path);
-        let found = self.identities.of(path);
+        let found = self.identities.labelled(path);
         out.labels.note(path, found.as_ref().ok().copied());
+        if let Err(error) = &found {
+            out.remarks.extend(remarks::of_path(self.entry, path, error));
+        }
         if let Ok(id) = found {
+            if !spares {
+                self.guarded(guard::file(id, held.access, &pattern.path), out)?;
+            }
+            out.files.push(id);
             out.entries
                 .push((Place::new(Table::Block, Target::File { dev: id.dev, ino: id.ino }, Subject::ANYONE), held));
         }
+        Ok(())
     }
 
     /// The name in its directory, whether there is such a file or not.
@@ -153,7 +165,7 @@ mod tests {
     #[test]
     fn an_inner_directory_has_what_the_outer_ones_have() {
         let held = |rule| Held { entry: Entry { rule, ..Entry::NONE }, access: 1 };
-        let tree = |path: &str, ino, rule| (path.as_bytes().to_vec(), FileId { ino, dev: 1, pad: 0 }, held(rule));
+        let tree = |path: &str, ino, rule| (path.as_bytes().to_vec(), FileId { ino, dev: 1, generation: 0 }, held(rule));
         let all = entries_of(&[tree("/a/", 1, 10), tree("/a/b/", 2, 20), tree("/ab/", 3, 30)]);
         let of = |wanted: u64| -> Vec<u32> {
             let here = all.iter().filter(|(place, _)| place.target == Target::Tree { dev: 1, ino: wanted });

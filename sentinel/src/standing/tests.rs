@@ -31,7 +31,9 @@ fn compiled(rules: &str, votes: &Votes) -> (Result<Compiled, String>, Numbers) {
     let programmes = Programmes::of(policies.data());
     let cgroups = Path::new("/sys/fs/cgroup");
     let (mode, unknown) = (Mode::Enforce, Unknown::Alert);
-    let setting = Setting { mode, unknown, votes, programmes: &programmes, cgroups, generation: 1 };
+    let own = crate::guard::Own::default();
+    let programmes = &programmes;
+    let setting = Setting { mode, unknown, votes, programmes, cgroups, generation: 1, own: &own, force: false };
     let mut numbers = Numbers::default();
     let rulings: Vec<Ruling> =
         policies.standing().iter().map(|entry| Ruling { entry: entry.clone(), expires: 0 }).collect();

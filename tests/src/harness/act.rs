@@ -58,6 +58,7 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   own-mounts, bind FROM TO, tmpfs PATH, chroot PATH    a mount namespace of its own; mounts; another root
   reopen, by-handle PATH       opens for reading through a descriptor that was opened with O_PATH; by the file's handle
   ring-open, ring-unlink PATH, ring-rename FROM TO     through io_uring, by its worker
+  jit N                        N times, code made in memory is run: private, shared, writable, of a memfd
   map-exec, protect-exec PATH  maps a page to be executed: at once; by changing its protection
   open-unlinked PATH           opens a file once more after its name is gone
   exec PATH [ARG]...           in a forked child; errno is execve's, the child's exit status follows
@@ -65,6 +66,9 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   become-unlinked PATH [ARG]...        the same with a program whose name is removed first
   become-memfd NAME PATH [ARG]...      the same with a copy of a program in memory
   burst N PATH                 starts a program N times with its number as argument, prints `spawned I PID`, then waits
+  family N DATA PROGRAM        N rounds of eight short lives; prints `life SLOT PARENT PID PROGRAM NANOSECONDS`
+  login UID                    logs in, prints `login=UID`
+  terminal whole|error-only PROGRAM [ARG]...   starts it on a terminal of its own, prints `child=` and `terminal=`
   thread OP..., fork OP...     the operation in another thread (`thread=TID`), or in a child made by fork alone
                                (`child=PID`)
   repeat N OP...               the operation N times, one line: 0 or the first errno

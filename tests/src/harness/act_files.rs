@@ -43,8 +43,56 @@ pub(super) fn perform(words: &[&str], kept: &mut Kept) -> Done {
         ["ring-unlink", path] => ring_unlink(path),
         ["map-exec", path] => map_executable(path, false),
         ["protect-exec", path] => map_executable(path, true),
+        ["jit", times] => times.parse().map_err(io::Error::other).and_then(just_in_time),
         _ => return Ok(None),
     }))
+}
+
+/// What a compiler at run time does: memory without a file is written and then executed, in each of the usual ways.
+fn just_in_time(times: u32) -> io::Result<()> {
+    let both = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a NUL-terminated static string; the kernel just returned this descriptor, nothing else owns it.
+    let memory = unsafe {
+        let fd = check(libc::memfd_create(c"jit".as_ptr(), libc::MFD_CLOEXEC))?;
+        OwnedFd::from_raw_fd(fd)
+    };
+    // SAFETY: the descriptor is open.
+    check(unsafe { libc::ftruncate(memory.as_raw_fd(), 4096) })?;
+    for _ in 0..times {
+        run_code(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, both, true)?;
+        run_code(libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, both, true)?;
+        run_code(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, both | libc::PROT_EXEC, false)?;
+        run_code(libc::MAP_SHARED, memory.as_raw_fd(), both, true)?;
+    }
+    Ok(())
+}
+
+/// Maps a page, writes a function into it, makes it executable if it is not, and calls it.
+fn run_code(flags: libc::c_int, file: libc::c_int, protection: libc::c_int, later: bool) -> io::Result<()> {
+    #[cfg(target_arch = "x86_64")]
+    const CODE: [u8; 6] = [0xb8, 42, 0, 0, 0, 0xc3];
+    #[cfg(target_arch = "aarch64")]
+    const CODE: [u8; 8] = [0x40, 0x05, 0x80, 0x52, 0xc0, 0x03, 0x5f, 0xd6];
+    // SAFETY: a new mapping at a place the kernel chooses, which nothing else knows of; what is called is the function just
+    // written there, which returns 42 and touches nothing.
+    unsafe {
+        let at = libc::mmap(ptr::null_mut(), 4096, protection, flags, file, 0);
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        ptr::copy_nonoverlapping(CODE.as_ptr(), at.cast::<u8>(), CODE.len());
+        let ready = if later { check(libc::mprotect(at, 4096, libc::PROT_READ | libc::PROT_EXEC)) } else { Ok(0) };
+        let answer = ready.map(|_| {
+            let function: extern "C" fn() -> i32 = std::mem::transmute(at);
+            function()
+        });
+        libc::munmap(at, 4096);
+        match answer {
+            Ok(42) => Ok(()),
+            Ok(_) => Err(io::Error::from_raw_os_error(libc::EINVAL)),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 fn make_node(path: &str) -> io::Result<()> {

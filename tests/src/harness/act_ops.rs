@@ -16,8 +16,8 @@ use std::{
 use anyhow::{Result, bail};
 
 use super::{
-    act_exec, act_files, act_kept, act_link, act_net, act_peer, act_raw, act_storm, act_tun, act_uring, act_xdp,
-    sys::check,
+    act_context, act_exec, act_files, act_kept, act_link, act_net, act_peer, act_raw, act_storm, act_tun, act_uring,
+    act_xdp, sys::check,
 };
 
 /// A socket or file kept from one operation to the next.
@@ -30,7 +30,7 @@ pub struct Kept {
 /// What a module makes of an operation: none if it is not one of its own.
 pub(super) type Done = Result<Option<io::Result<()>>>;
 
-const MODULES: [fn(&[&str], &mut Kept) -> Done; 10] = [
+const MODULES: [fn(&[&str], &mut Kept) -> Done; 11] = [
     act_files::perform,
     act_net::perform,
     act_kept::perform,
@@ -41,6 +41,7 @@ const MODULES: [fn(&[&str], &mut Kept) -> Done; 10] = [
     act_xdp::perform,
     act_peer::perform,
     act_storm::perform,
+    act_context::perform,
 ];
 
 /// Performs one operation; 0 or the errno.

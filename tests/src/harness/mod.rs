@@ -4,6 +4,7 @@
 //! the acting process, its cgroup and its network namespace are always a choice written in the scenario.
 
 pub mod act;
+pub mod act_context;
 pub mod act_exec;
 pub mod act_files;
 pub mod act_kept;

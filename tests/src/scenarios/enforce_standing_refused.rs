@@ -27,7 +27,7 @@ const REFUSED: [(&str, &[&str]); 13] = [
     ("block_executables contains \"{loader}\"", &["{loader}", "needs to run"]),
     ("block_executables contains \"{init}\"", &["{init}", "needs to run"]),
     ("block_paths contains \"{loader}\"", &["{loader}", "needs to run"]),
-    ("block_paths contains \"/\"", &["needs to run"]),
+    ("block_paths contains \"/\"", &["every file of this host"]),
     ("block_paths contains {\"value\": \"{loader}\", \"except\": {\"uids\": [12345]}}", &["{loader}", "needs to run"]),
     ("block_paths contains {\"value\": \"{loader}\", \"only\": {\"uids\": [0]}}", &["{loader}", "needs to run"]),
     ("block_paths contains {\"value\": \"/srv/x\", \"only\": {\"ports\": [80]}}", &["ports", "no meaning"]),

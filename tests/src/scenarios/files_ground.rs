@@ -21,6 +21,8 @@ pub(super) enum On {
     Tmpfs,
     /// On a disk in memory.
     Ext4,
+    /// On a disk in memory, with device numbers that differ from those that programs see.
+    Btrfs,
     /// A writable layer over one that is read.
     Overlay,
 }
@@ -30,18 +32,31 @@ pub(super) struct Ground {
     /// Where the tree is.
     pub(super) dir: PathBuf,
     mounted: Vec<PathBuf>,
+    /// Whether the file system is on the loop device.
+    disk: bool,
 }
+
+/// Size of that disk; of its file only what is written takes memory.
+const DISK: u64 = 256 << 20;
 
 impl Ground {
     /// Mounts it and makes the tree.
     pub(super) fn new(ctx: &Ctx, on: On) -> Result<Self> {
-        let mut ground = Self { dir: ctx.path("ground"), mounted: Vec::new() };
+        let mut ground = Self { dir: ctx.path("ground"), mounted: Vec::new(), disk: false };
         fs::create_dir_all(&ground.dir)?;
         match on {
             On::Tmpfs => ground.mount("tmpfs", &ctx.path("ground"), "tmpfs", "")?,
             On::Ext4 => {
                 ctx.command("mkfs.ext4").args(["-q", "-F", "/dev/ram0"]).success()?;
                 ground.mount("/dev/ram0", &ctx.path("ground"), "ext4", "")?;
+            }
+            On::Btrfs => {
+                let disk = ctx.path("disk");
+                fs::File::create(&disk)?.set_len(DISK)?;
+                ctx.command("losetup").arg("/dev/loop0").arg(&disk).success()?;
+                ground.disk = true;
+                ctx.command("mkfs.btrfs").args(["-q", "-f", "/dev/loop0"]).success()?;
+                ground.mount("/dev/loop0", &ctx.path("ground"), "btrfs", "")?;
             }
             On::Overlay => ground.overlay(ctx)?,
         }
@@ -86,6 +101,10 @@ impl Drop for Ground {
                 // SAFETY: a NUL-terminated string that lives until the call returns. What is still busy goes when it can.
                 unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
             }
+        }
+        if self.disk {
+            // It goes when the file system has.
+            let _ = std::process::Command::new("losetup").args(["-d", "/dev/loop0"]).status();
         }
     }
 }

@@ -95,7 +95,7 @@ struct Survey<'a> {
 
 /// Nobody in particular: the rules are for everybody.
 const SUBJECT: Subject =
-    Subject { executable: FileId { ino: 0, dev: 0, pad: 0 }, cgroup: 0, uid: 0, port: 443, protocol: 6 };
+    Subject { executable: FileId { ino: 0, dev: 0, generation: 0 }, cgroup: 0, uid: 0, port: 443, protocol: 6 };
 
 impl<'a> Survey<'a> {
     fn new(database: &'a Database, facts: &'a [ClassFacts], probe: Probe<'a>) -> Self {
