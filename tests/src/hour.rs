@@ -13,6 +13,7 @@ use std::{
     fs::{self, File},
     path::Path,
     process::{Command, ExitCode, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -30,6 +31,10 @@ const SCRIPTS: &str = "/opt/hour";
 const FULL: Duration = Duration::from_secs(15 * 60);
 /// A server rests most of the time.
 const PAUSE: Duration = Duration::from_secs(15);
+/// What a phase may take beyond the end.
+const GRACE: Duration = Duration::from_secs(300);
+/// What `timeout` ends with when it had to end its command.
+const TIMED_OUT: i32 = 124;
 
 /// A piece of the hour.
 struct Phase {
@@ -44,8 +49,8 @@ macro_rules! phase {
 }
 
 const START: Phase = phase!("start");
-const PHASES: [Phase; 6] =
-    [phase!("web"), phase!("build"), phase!("login"), phase!("packages"), phase!("container"), phase!("logs")];
+const BUILD: [Phase; 1] = [phase!("build")];
+const PHASES: [Phase; 5] = [phase!("web"), phase!("login"), phase!("packages"), phase!("container"), phase!("logs")];
 
 /// Runs the hour.
 pub fn main(args: &[String]) -> Result<ExitCode> {
@@ -64,25 +69,19 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
 
 fn hour(time: Duration) -> Result<()> {
     fs::create_dir_all(SCRIPTS)?;
-    for phase in PHASES.iter().chain([&START]) {
+    for phase in PHASES.iter().chain(&BUILD).chain([&START]) {
         let path = Path::new(SCRIPTS).join(phase.name);
         fs::write(&path, phase.script).with_context(|| format!("writing {}", path.display()))?;
     }
-    let plan = Plan { small: time < FULL, begin: Instant::now(), log: log()? };
+    let begin = Instant::now();
+    let mut plan = Plan { small: time < FULL, begin, end: begin + time, stop: AtomicBool::new(false), log: log()? };
     plan.run(&START, 0)?;
     let watch = Watch::start()?;
-    println!("hour: Sentinel runs after {} s", plan.begin.elapsed().as_secs());
+    println!("hour: Sentinel runs after {} s", begin.elapsed().as_secs());
     let begin = Instant::now();
-    let mut round = 0;
-    while round == 0 || begin.elapsed() < time {
-        if plan.small {
-            plan.hurried(round)?;
-        } else {
-            plan.round(round, begin + time)?;
-        }
-        round += 1;
-    }
-    println!("hour: {round} rounds in {} s", begin.elapsed().as_secs());
+    plan.end = begin + time;
+    let rounds = plan.side_by_side()?;
+    println!("hour: {rounds} rounds in {} s", begin.elapsed().as_secs());
     watch.stop()
 }
 
@@ -94,36 +93,66 @@ fn log() -> Result<File> {
 struct Plan {
     small: bool,
     begin: Instant,
+    end: Instant,
+    /// Set by the lane that failed.
+    stop: AtomicBool,
     log: File,
 }
 
 impl Plan {
-    /// One thing after the other, with rests. The first round is always a whole one.
-    fn round(&self, round: u32, end: Instant) -> Result<()> {
-        for phase in &PHASES {
-            self.run(phase, round)?;
-            std::thread::sleep(PAUSE);
-            if round > 0 && Instant::now() >= end {
-                break;
-            }
-        }
-        Ok(())
+    /// Somebody builds while everything else goes on. Gives the rounds of everything else.
+    fn side_by_side(&self) -> Result<u32> {
+        std::thread::scope(|scope| {
+            let build = scope.spawn(|| self.lane(&BUILD));
+            let rounds = self.lane(&PHASES);
+            let built = build.join().unwrap_or_else(|_| bail!("the thread of the build panicked"));
+            built.and(rounds)
+        })
     }
 
-    /// The short form has no time for rests: somebody builds while everything else goes on.
-    fn hurried(&self, round: u32) -> Result<()> {
-        std::thread::scope(|scope| {
-            let (builds, others): (Vec<_>, Vec<_>) = PHASES.iter().partition(|phase| phase.name == "build");
-            let build = scope.spawn(move || builds.into_iter().try_for_each(|phase| self.run(phase, round)));
-            let others = others.into_iter().try_for_each(|phase| self.run(phase, round));
-            others.and(build.join().unwrap_or_else(|_| bail!("the thread of the build panicked")))
-        })
+    /// One thing after the other, with rests, until the time is over. The first round is always a whole one.
+    fn lane(&self, phases: &[Phase]) -> Result<u32> {
+        let mut round = 0;
+        loop {
+            for phase in phases {
+                self.run(phase, round).inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
+                let over = self.stop.load(Ordering::Relaxed) || (round > 0 && Instant::now() >= self.end);
+                if over {
+                    return Ok(round + 1);
+                }
+                std::thread::sleep(if self.small { Duration::ZERO } else { PAUSE });
+            }
+            round += 1;
+            if Instant::now() >= self.end {
+                return Ok(round);
+            }
+        }
     }
 
     fn run(&self, phase: &Phase, round: u32) -> Result<()> {
         let begin = Instant::now();
-        let status = Command::new("/bin/bash")
-            .args(["-eu", &format!("{SCRIPTS}/{}", phase.name)])
+        let status = self.command(phase, round)?.status().with_context(|| format!("starting {}", phase.name))?;
+        let (at, took) = (self.begin.elapsed().as_secs(), begin.elapsed().as_secs());
+        // What is not done when the hour is over is left, after the first round.
+        let cut = round > 0 && status.code() == Some(TIMED_OUT) && Instant::now() >= self.end;
+        let how = if cut { ", cut off" } else { "" };
+        println!("hour: {:02}:{:02} {} ({took} s{how})", at / 60, at % 60, phase.name);
+        ensure!(
+            status.success() || cut,
+            "the {} of round {round} failed ({status}), its last lines:\n{}",
+            phase.name,
+            last_lines()
+        );
+        Ok(())
+    }
+
+    fn command(&self, phase: &Phase, round: u32) -> Result<Command> {
+        let left = self.end.saturating_duration_since(Instant::now()) + GRACE;
+        // 0 is no limit.
+        let limit = if round > 0 { left.as_secs() } else { 0 };
+        let mut command = Command::new("/usr/bin/timeout");
+        command
+            .args([&limit.to_string(), "/bin/bash", "-eu", &format!("{SCRIPTS}/{}", phase.name)])
             .env_clear()
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", "/root")
@@ -133,18 +162,8 @@ impl Plan {
             .env("HOUR_ROUND", round.to_string())
             .stdin(Stdio::null())
             .stdout(self.log.try_clone()?)
-            .stderr(self.log.try_clone()?)
-            .status()
-            .with_context(|| format!("starting bash for {}", phase.name))?;
-        let (at, took) = (self.begin.elapsed().as_secs(), begin.elapsed().as_secs());
-        println!("hour: {:02}:{:02} {} ({took} s)", at / 60, at % 60, phase.name);
-        ensure!(
-            status.success(),
-            "the {} of round {round} failed ({status}), its last lines:\n{}",
-            phase.name,
-            last_lines()
-        );
-        Ok(())
+            .stderr(self.log.try_clone()?);
+        Ok(command)
     }
 }
 
