@@ -6,8 +6,8 @@ use super::*;
 use crate::container::Containers;
 
 const SECOND: u64 = 1_000_000_000;
-const BASH: FileId = FileId { ino: 7, dev: 1, pad: 0 };
-const TOOL: FileId = FileId { ino: 8, dev: 1, pad: 0 };
+const BASH: FileId = FileId { ino: 7, dev: 1, generation: 0 };
+const TOOL: FileId = FileId { ino: 8, dev: 1, generation: 0 };
 
 fn table() -> Processes {
     Processes { table: HashMap::new(), ended: VecDeque::new(), paths: Paths::default(), containers: Containers::none() }
