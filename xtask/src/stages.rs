@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
+    coverage::{self, Results},
     project::{Project, as_root, line_of, run as run_command},
     setup::{self, Part},
     vm,
@@ -64,6 +65,9 @@ fn stages(project: &Project, only: Option<&str>) -> Result<Vec<Stage>> {
     let (name, kernels) = one.map_or_else(|| ("vm".to_owned(), names), |name| (format!("vm-{name}"), vec![name]));
     let what = "scenarios in VMs, one for each kernel, side by side";
     stages.push(Stage::tests(&name, what, move |project| vm_tests(project, &kernels)));
+    stages.push(Stage::new("coverage", "docs/coverage.md says no more than the scenarios showed", |project| {
+        coverage::run(project, true)
+    }));
     Ok(stages)
 }
 
@@ -144,7 +148,7 @@ fn clippy_kernel(project: &Project) -> Result<()> {
 }
 
 fn unit_tests(project: &Project) -> Result<Count> {
-    counted(project.cargo().arg("test"), cargo_count)
+    counted(project.cargo().arg("test"), &mut cargo_count)
 }
 
 fn build(project: &Project) -> Result<()> {
@@ -154,7 +158,14 @@ fn build(project: &Project) -> Result<()> {
 
 fn host_tests(project: &Project) -> Result<Count> {
     let tests = project.release("sentinel-tests");
-    counted(as_root(project, tests, "running the host scenarios")?.arg("host"), scenario_count)
+    let mut results = Results::default();
+    let mut command = as_root(project, tests, "running the host scenarios")?;
+    let count = counted(command.arg("host"), &mut |line| {
+        results.take(line);
+        scenario_count(line)
+    })?;
+    results.store(project, "host", true)?;
+    Ok(count)
 }
 
 /// Seconds that the scenarios may take in a VM.
@@ -182,17 +193,19 @@ fn vm_tests(project: &Project, kernels: &[String]) -> Result<Count> {
 fn vm_test(project: &Project, kernel: &str) -> Result<Count> {
     let mut options = vm::Options::of(kernel, &["sentinel-tests", "vm"]);
     options.timeout = VM_LIMIT;
-    let mut count = Count::default();
+    let (mut count, mut results) = (Count::default(), Results::default());
     let code = vm::stream(project, &options, &mut |line| {
         println!("{kernel}| {line}");
+        results.take(line);
         add(&mut count, scenario_count(line));
     })?;
+    results.store(project, &format!("vm-{kernel}"), true)?;
     ensure!(code == 0 || count.failed > 0, "the scenarios in the VM ended with status {code} and no failed test");
     Ok(count)
 }
 
 /// Runs a command whose output is shown line by line and counted.
-fn counted(command: &mut Command, count: fn(&str) -> Option<Count>) -> Result<Count> {
+fn counted(command: &mut Command, count: &mut dyn FnMut(&str) -> Option<Count>) -> Result<Count> {
     let line = line_of(command);
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("starting `{line}`"))?;
     let mut total = Count::default();
