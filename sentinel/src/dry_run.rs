@@ -199,7 +199,9 @@ mod tests {
                      eth0 00000000 010200C0 0003 0 0 0 00000000 0 0 0\neth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n";
         assert_eq!(gateways_v4(route), ["192.0.2.1".parse::<IpAddr>().unwrap()]);
         let zero = "0".repeat(32);
-        let route = format!("{zero} 00 {zero} 00 20010db8000000000000000000000001 0 0 0 0 eth0\n{zero} 00 {zero} 00 {zero} 0 lo\n");
+        let route = format!(
+            "{zero} 00 {zero} 00 20010db8000000000000000000000001 0 0 0 0 eth0\n{zero} 00 {zero} 00 {zero} 0 lo\n"
+        );
         assert_eq!(gateways_v6(&route), ["2001:db8::1".parse::<IpAddr>().unwrap()]);
         let text = "# none\nnameserver 192.0.2.53\n nameserver fe80::1%eth0\nsearch example.org\n";
         assert_eq!(resolvers(text).count(), 2);
@@ -217,7 +219,8 @@ mod tests {
         let countries = CountryVerdicts { rules: CountryRules::default(), geo: Arc::new(votes) };
         let all = [(place, held)];
         let rules = Rules::new(all.iter().map(|(place, held)| (place, held)), &BTreeSet::new(), Arc::new(countries), 0);
-        let peer = |address: &str| Peer { what: "x".to_owned(), address: address.parse().unwrap(), port: 1, protocol: TCP };
+        let peer =
+            |address: &str| Peer { what: "x".to_owned(), address: address.parse().unwrap(), port: 1, protocol: TCP };
         let found = judged(&rules, vec![peer("192.0.2.7"), peer("198.51.100.7"), peer("127.0.0.1")]);
         assert_eq!(found, [("x 192.0.2.7".to_owned(), entry)]);
     }

@@ -18,12 +18,13 @@ use rules::{
 use sentinel_common::geo::ClassRules;
 
 use crate::{
-    bypass, clock, dry_run,
+    bypass, clock,
     config::{Config, Mode, Spared, Unknown},
     countries::{ClassTable, CountryRules, CountryVerdicts},
+    dry_run,
     embargo::{self, Programmes},
-    guard::Own,
     geo::{GeoData, News, watch::Built},
+    guard::Own,
     kernel::{
         attach::Scope,
         verdicts::{Place, Target, Verdicts},

@@ -231,7 +231,9 @@ impl One<'_> {
                 out.countries.block.push((selection, self.country_entry(limits)));
             }
             StandingValue::BlockHash(_) => return Err(cannot("block_hashes", "use block_executables").into()),
-            StandingValue::AllowExecutable(_) => return Err(cannot("allow_executables", "use block_executables").into()),
+            StandingValue::AllowExecutable(_) => {
+                return Err(cannot("allow_executables", "use block_executables").into());
+            }
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Invariant: every verb does the set-up it needs itself, so that `cargo xtask run` and `cargo xtask test` work in a bare
 //! clone. Not here: what is tested; that is the crates' own tests and the `sentinel-tests` program.
 
+mod coverage;
 #[cfg(feature = "geodata")]
 mod geodata;
 mod hour;
@@ -71,6 +72,12 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Write docs/coverage.md anew from the results of the scenarios.
+    Coverage {
+        /// Only tell whether it says more than they show.
+        #[arg(long)]
+        check: bool,
+    },
     /// Write the embedded country data anew from its source.
     Geodata {
         /// `--check` only tells whether the file is what would be written.
@@ -102,7 +109,7 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
             if !options.no_build {
                 prepare_vm(&project)?;
             }
-            return vm::run(&project, &options);
+            return vm_command(&project, &options);
         }
         Verb::Demo { kernel } => {
             prepare_vm(&project)?;
@@ -117,9 +124,21 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
             return hour::run(&project, &options);
         }
         Verb::Docs { check } => docs(&project, check)?,
+        Verb::Coverage { check } => coverage::run(&project, check)?,
         Verb::Geodata { args } => geodata(&project, &args)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command in the VM; how scenarios came out is kept for the coverage page.
+fn vm_command(project: &Project, options: &vm::Options) -> Result<ExitCode> {
+    let mut results = coverage::Results::default();
+    let status = vm::stream(project, options, &mut |line| {
+        println!("{line}");
+        results.take(line);
+    })?;
+    results.store(project, &format!("vm-{}", options.kernel), false)?;
+    Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
 }
 
 /// Runs the generator, which is an example of the crate that it documents.

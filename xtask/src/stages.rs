@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
+    coverage::{self, Results},
     hour,
     project::{Project, as_root, line_of, run as run_command},
     report,
@@ -73,6 +74,9 @@ fn stages(project: &Project, only: Option<&str>) -> Result<Vec<Stage>> {
             report::check(project).map(|(passed, failed)| Count { passed, failed })
         }));
     }
+    stages.push(Stage::new("coverage", "docs/coverage.md says no more than the scenarios showed", |project| {
+        coverage::run(project, true)
+    }));
     Ok(stages)
 }
 
@@ -153,7 +157,7 @@ fn clippy_kernel(project: &Project) -> Result<()> {
 }
 
 fn unit_tests(project: &Project) -> Result<Count> {
-    counted(project.cargo().arg("test"), cargo_count)
+    counted(project.cargo().arg("test"), &mut cargo_count)
 }
 
 fn build(project: &Project) -> Result<()> {
@@ -163,7 +167,14 @@ fn build(project: &Project) -> Result<()> {
 
 fn host_tests(project: &Project) -> Result<Count> {
     let tests = project.release("sentinel-tests");
-    counted(as_root(project, tests, "running the host scenarios")?.arg("host"), scenario_count)
+    let mut results = Results::default();
+    let mut command = as_root(project, tests, "running the host scenarios")?;
+    let count = counted(command.arg("host"), &mut |line| {
+        results.take(line);
+        scenario_count(line)
+    })?;
+    results.store(project, "host", true)?;
+    Ok(count)
 }
 
 /// Seconds that the scenarios may take in a VM.
@@ -191,11 +202,13 @@ fn vm_tests(project: &Project, kernels: &[String]) -> Result<Count> {
 fn vm_test(project: &Project, kernel: &str) -> Result<Count> {
     let mut options = vm::Options::of(kernel, &["sentinel-tests", "vm"]);
     options.timeout = VM_LIMIT;
-    let mut count = Count::default();
+    let (mut count, mut results) = (Count::default(), Results::default());
     let code = vm::stream(project, &options, &mut |line| {
         println!("{kernel}| {line}");
+        results.take(line);
         add(&mut count, scenario_count(line));
     })?;
+    results.store(project, &format!("vm-{kernel}"), true)?;
     ensure!(code == 0 || count.failed > 0, "the scenarios in the VM ended with status {code} and no failed test");
     Ok(count)
 }
@@ -203,11 +216,11 @@ fn vm_test(project: &Project, kernel: &str) -> Result<Count> {
 /// A short hour: everything once.
 fn hour_test(project: &Project) -> Result<Count> {
     let dir = hour::record(project, &hour::Options::short())?;
-    counted(&mut hour::report(project, &dir), scenario_count)
+    counted(&mut hour::report(project, &dir), &mut scenario_count)
 }
 
 /// Runs a command whose output is shown line by line and counted.
-fn counted(command: &mut Command, count: fn(&str) -> Option<Count>) -> Result<Count> {
+fn counted(command: &mut Command, count: &mut dyn FnMut(&str) -> Option<Count>) -> Result<Count> {
     let line = line_of(command);
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("starting `{line}`"))?;
     let mut total = Count::default();

@@ -29,7 +29,7 @@ const KERNELS: &str = "tests/vm/kernels";
 pub(crate) struct Options {
     /// The kernel to boot, a name from tests/vm/kernels.
     #[arg(long, default_value = DEFAULT_KERNEL)]
-    kernel: String,
+    pub(crate) kernel: String,
     /// One processor that counts instructions: guest nanoseconds are instructions.
     #[arg(long)]
     pub(crate) icount: bool,

@@ -43,8 +43,11 @@ fn bprm_check_security(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn check(bprm: Object) -> i32 {
     let file = field!(bprm, binprm_file, Object);
-    let mut event =
-        Exec { header: emit::header(kind::EXEC, hook::BPRM_CHECK, 0), file: task::file_identity(file), ..Exec::default() };
+    let mut event = Exec {
+        header: emit::header(kind::EXEC, hook::BPRM_CHECK, 0),
+        file: task::file_identity(file),
+        ..Exec::default()
+    };
     task::current(&mut event.header.task);
     let entry = match Builder::take() {
         Some(mut builder) => {

@@ -416,9 +416,8 @@ impl Verdicts {
             Target::Path { prefix: true, .. } => {
                 let first = Place { subject: (0, 0, 0), ..changed.clone() };
                 let behind = self.held.range(first..).map(|(place, _)| place);
-                let inside = behind.take_while(|place| {
-                    place.table == changed.table && changed.target.covers(&place.target)
-                });
+                let inside =
+                    behind.take_while(|place| place.table == changed.table && changed.target.covers(&place.target));
                 inside.filter(|place| changed.covers(place)).cloned().collect()
             }
             Target::Destination { .. }
@@ -679,7 +678,10 @@ mod tests {
     fn what_covers_a_place_is_looked_up_by_name() {
         let place = |target| Place::new(Table::Block, target, Subject::ANYONE);
         let path = |text: &str, prefix| place(Target::Path { path: text.into(), prefix });
-        assert_eq!(around(&path("/etc/ssh/key", false)), [path("/", true), path("/etc/", true), path("/etc/ssh/", true)]);
+        assert_eq!(
+            around(&path("/etc/ssh/key", false)),
+            [path("/", true), path("/etc/", true), path("/etc/ssh/", true)]
+        );
         assert_eq!(around(&path("/etc/ssh/", true)), [path("/", true), path("/etc/", true)]);
         let cidr = |address: u128, length| place(Target::Cidr { address: address.to_be_bytes(), length });
         let all = around(&cidr(0x0a01 << 112, 16));

@@ -174,7 +174,8 @@ mod tests {
         let (one, two) = (dir.join("one"), dir.join("two"));
         std::os::unix::fs::symlink(&one, &two).unwrap();
         std::os::unix::fs::symlink(&two, &one).unwrap();
-        let policies = rules::Policies::from_texts(&[("lab.rego", "package sentinel.lab\nblock_paths contains \"/x\"")], "");
+        let policies =
+            rules::Policies::from_texts(&[("lab.rego", "package sentinel.lab\nblock_paths contains \"/x\"")], "");
         let entry = policies.unwrap().standing()[0].clone();
         let code = |path: &Path| {
             let error = std::fs::File::open(path).unwrap_err();

@@ -44,6 +44,7 @@ mod jurisdictions;
 mod leftovers;
 mod names;
 mod operator_blocks;
+mod rails;
 mod replay;
 mod selftest;
 
@@ -76,6 +77,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(enforce_standing_reload::all());
     all.extend(hot_reload::all());
     all.extend(operator_blocks::all());
+    all.extend(rails::all());
     all.extend(enforce_egress::all());
     all.extend(existing_connections::all());
     all.extend(jurisdictions::all());

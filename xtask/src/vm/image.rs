@@ -21,8 +21,7 @@ use super::{
 use crate::project::{Project, find_program, output, succeeds};
 
 /// Programs of this machine that the VM has too, where this machine has them.
-const PROGRAMS: [&str; 10] =
-    ["ip", "tc", "ss", "nft", "bpftool", "bash", "dash", "strace", "mkfs.ext4", "mkfs.btrfs"];
+const PROGRAMS: [&str; 10] = ["ip", "tc", "ss", "nft", "bpftool", "bash", "dash", "strace", "mkfs.ext4", "mkfs.btrfs"];
 
 const DIRECTORIES: [&str; 21] = [
     "proc",
