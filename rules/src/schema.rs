@@ -478,7 +478,7 @@ mod tests {
 
     #[test]
     fn nodes_are_objects_arrays_and_leaves() {
-        assert!(matches!(node(""), Some(Node::Object(keys, _)) if keys.contains(&"process") && keys.len() == 10));
+        assert!(matches!(node(""), Some(Node::Object(keys, _)) if keys.contains(&"process") && keys.len() == 11));
         assert!(matches!(node("process.ancestors"), Some(Node::Array(_))));
         assert!(matches!(node("process.ancestors[].name"), Some(Node::Leaf(Type::Text, _))));
         assert!(matches!(node("process.args[]"), Some(Node::Leaf(Type::Text, _))));
@@ -492,7 +492,7 @@ mod tests {
         assert_eq!(suggest("", "proces"), "did you mean `input.process`?");
         assert_eq!(suggest("", "country_iso_code"), "did you mean `input.destination.geo.country_iso_code`?");
         assert!(suggest("file", "executable").contains("`input.process.parent.executable`"));
-        assert_eq!(suggest("user", "email"), "`input.user` has id, name");
+        assert_eq!(suggest("user", "email"), "`input.user` has id, audit, name");
     }
 
     #[test]
