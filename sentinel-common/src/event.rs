@@ -68,6 +68,10 @@ pub mod flag {
     pub const REWRITTEN: u32 = 1 << 6;
     /// The packet hook refuses what the hooks before it let pass, under the same policy: they ought to agree.
     pub const DISAGREES: u32 = 1 << 7;
+    /// A rule is about hashes, and this file's could not be had.
+    pub const HASH_UNKNOWN: u32 = 1 << 8;
+    /// Rules are about paths, and this one is not whole.
+    pub const PATH_UNKNOWN: u32 = 1 << 9;
 }
 
 /// Most bytes of arguments in an exec record.
@@ -161,7 +165,7 @@ pub struct Fork {
     pub child_parent_start: u64,
 }
 
-/// A new image; then `directory`, `path`, `args`, `filename`, in this order.
+/// A new image; then `directory`, `path`, `args`, `filename` and a [`crate::content::Content`], in this order.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exec {

@@ -32,11 +32,13 @@ use crate::{
         GeoData,
         watch::{InForce, Watch},
     },
+    hashes::Hashes,
     jurisdiction::{Jurisdictions, Live},
     kernel::{
         Kernel, Options, cgroup::Cgroups, features, hooks::Attach, offsets::VMLINUX, ring::Rings, signals::HeldBack,
         stats::Stats, verdicts::Verdicts,
     },
+    learn::Learner,
     notices::Told,
     operator::Blocks,
     pipeline::Pipeline,
@@ -64,6 +66,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 const FLUSH: Duration = Duration::from_secs(5);
 /// Of so many sweeps one looks whether paths of standing rules stand for other files, without having been told.
 const LABELS: u64 = 10;
+/// Of so many sweeps one writes the policy that is learned.
+const LEARNED: u64 = 30;
 /// Why LSM programs are given up when no canary meets them.
 const LSM_NEVER_RUNS: &str = "LSM programs attach but never run (is bpf in the kernel's lsm= list?)";
 /// How long a client that asked for the end has to get its answer.
@@ -199,7 +203,8 @@ impl Engaged {
         let enforce = config.mode == Mode::Enforce;
         let btf = std::env::var_os(BTF_VARIABLE).map_or_else(|| VMLINUX.into(), Into::into);
         let (scope, dns_names, forward) = (config.scope.clone(), config.dns_names, config.forward);
-        let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, dns_names, forward, btf })?;
+        let learn = config.learn.is_some();
+        let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, learn, dns_names, forward, btf })?;
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
@@ -245,7 +250,12 @@ impl Daemon {
         let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
         let processes = Processes::from_proc(Containers::new(cgroups));
-        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
+        let by_kernel =
+            kernel.hooks.iter().zip(&proofs).any(|(s, proof)| s.hook.hashes() && proof == &Some(Proof::Proven));
+        let hashes = Hashes::start(config.hashing, config.hash_max_bytes, by_kernel)?;
+        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), hashes, enforce);
+        pipeline.learner =
+            config.learn.as_deref().map(|path| Learner::new(path, &kernel.features.cgroup2)).transpose()?;
         pipeline.recorder = recorder;
         let sockets = Sockets::probe();
         let jurisdictions = Jurisdictions::new(clock::boot_now());
@@ -338,6 +348,7 @@ impl Daemon {
                     watch.in_force(self.in_force());
                 }
                 _ = canaries.tick() => self.check_jurisdictions(),
+                found = self.pipeline.hashes.next() => self.pipeline.hashed(found),
                 found = self.sockets.next() => {
                     let pipeline = &mut self.pipeline;
                     pipeline.connection(&found.event(), sockets::HOOK);
@@ -421,6 +432,12 @@ impl Daemon {
             Err(error) => tracing::error!("watching new network devices: {error}"),
         }
         self.relabel();
+        if self.sweeps.is_multiple_of(LEARNED)
+            && let Some(learner) = &self.pipeline.learner
+            && let Err(error) = learner.save()
+        {
+            tracing::error!("the learned policy: {error:#}");
+        }
         match report::lost(self) {
             Ok(lost) => self.pipeline.alerting.lost = lost,
             Err(error) => tracing::error!("reading counters: {error}"),
@@ -434,6 +451,11 @@ impl Daemon {
         }
         let status = self.status();
         let Self { config, kernel, stats, pipeline, rings, sockets, .. } = self;
+        if let Some(learner) = &pipeline.learner
+            && let Err(error) = learner.save()
+        {
+            tracing::error!("the learned policy: {error:#}");
+        }
         let Pipeline { alerting, verdicts, recorder, .. } = pipeline;
         drop((recorder, sockets));
         let left = kernel.end();

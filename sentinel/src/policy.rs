@@ -4,7 +4,7 @@
 //! ones go out, so a rule that is in both sets is never without its entry.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,7 +12,10 @@ use std::{
 use anyhow::{Result, anyhow};
 use geoip::TableImage;
 use rules::{LoadOptions, Policies, StandingEntry};
-use sentinel_common::geo::ClassRules;
+use sentinel_common::{
+    content::{Digest, Fallbacks},
+    geo::ClassRules,
+};
 
 use crate::{
     bypass, clock,
@@ -20,7 +23,7 @@ use crate::{
     countries::{ClassTable, CountryRules, CountryVerdicts},
     embargo::{self, Programmes},
     geo::{GeoData, News, watch::Built},
-    kernel::verdicts::{Place, Target, Verdicts},
+    kernel::verdicts::{Held, Place, Target, Verdicts},
     operator::Blocks,
     standing::{self, Compiled, Ruling, Setting},
     world::{CANARY, Numbers, World, event_rule, rule_of},
@@ -60,6 +63,10 @@ pub struct Prepared {
     pub classes: Vec<ClassRules>,
     /// The country table, unless it is in the kernel already.
     pub image: Option<Arc<TableImage>>,
+    /// What happens where a hash or a path cannot be had.
+    pub fallbacks: Fallbacks,
+    /// Whether a rule asks for hashes.
+    pub hashing: bool,
 }
 
 /// What policies are loaded from.
@@ -156,8 +163,12 @@ pub fn prepare(
         standing,
         operator: loaded.operator.clone(),
         labels: compiled.labels.clone(),
+        unknowns: compiled.images.unknowns,
+        hash_rules: Arc::new(hash_rules(&compiled)),
     };
-    Ok(Prepared { world, compiled, classes, image })
+    let fallbacks = Fallbacks { max_bytes: config.hash_max_bytes, ..compiled.images.fallbacks };
+    let hashing = config.hashing && asks_for_hashes(&world);
+    Ok(Prepared { world, compiled, classes, image, fallbacks, hashing })
 }
 
 /// Classes, what the rules say of them, and the table for the kernel where that is not there yet.
@@ -251,7 +262,7 @@ fn rulings(policies: &Policies, operator: &Blocks, modes: &Modes) -> Vec<Ruling>
 ///
 /// If a map of the kernel is full; what was in force before then still is.
 pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
-    let Prepared { world, compiled, classes, image } = prepared;
+    let Prepared { world, compiled, classes, image, fallbacks, hashing } = prepared;
     for notice in &compiled.notices {
         tracing::warn!("{notice}");
     }
@@ -262,6 +273,7 @@ pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
         standing.insert((place, held.entry.rule));
     }
     verdicts.set_geo(image.as_deref(), classes)?;
+    verdicts.set_contents(&compiled.allow, fallbacks, hashing)?;
     let rules: BTreeSet<u32> = standing.iter().map(|(_, rule)| *rule).collect();
     let event_rules: BTreeSet<u32> = world.event_rules.iter().copied().collect();
     verdicts.retain(|place, held| {
@@ -273,6 +285,25 @@ pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
     verdicts.keep_limits(&compiled.limits)?;
     Ok(world)
 }
+
+/// Whether a rule is about the hashes of executables.
+fn asks_for_hashes(world: &World) -> bool {
+    let by_event = |info: &rules::RuleInfo| HASH_FIELDS.iter().any(|field| info.fields.reads(field));
+    world.standing.iter().any(|entry| standing::about_hashes(&entry.value))
+        || world.policies.rules().iter().any(by_event)
+}
+
+/// The hashes that entries are about.
+fn hash_rules(compiled: &Compiled) -> HashSet<Digest> {
+    let digest = |(place, _): &(Place, Held)| match place.target {
+        Target::Hash(digest) => Some(digest),
+        _ => None,
+    };
+    compiled.entries.iter().filter_map(digest).collect()
+}
+
+/// Fields of events that have the hash of an executable.
+const HASH_FIELDS: [&str; 2] = ["process.hash.sha256", "file.hash.sha256"];
 
 /// The word for a mode.
 #[must_use]

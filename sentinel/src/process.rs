@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sentinel_common::{FileId, event::Task};
+use sentinel_common::{FileId, content::Digest, event::Task};
 
 use crate::container::Containers;
 
@@ -46,6 +46,8 @@ pub struct Image {
     pub path: Arc<str>,
     /// Its identity.
     pub file: FileId,
+    /// Its SHA-256, if it is known.
+    pub hash: Option<Digest>,
 }
 
 /// A process further up.
@@ -180,6 +182,12 @@ impl Processes {
         }
     }
 
+    /// The hash of a file that some run has become known.
+    pub fn hashed(&mut self, file: FileId, digest: Digest) {
+        let images = self.table.values_mut().map(|process| &mut process.image);
+        images.filter(|image| image.file == file && image.hash.is_none()).for_each(|image| image.hash = Some(digest));
+    }
+
     /// How many are known.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -207,7 +215,7 @@ impl Processes {
             process.start = task.start;
             let live = found.filter(|_| !task.executable.is_none());
             let path = live.as_ref().map(|live| live.image.path.clone()).unwrap_or_default();
-            process.image = Image { path, file: task.executable };
+            process.image = Image { path, file: task.executable, hash: None };
             if let Some(live) = live {
                 process.args = live.args;
             }
@@ -257,7 +265,8 @@ fn read_process(pid: u32, expected: Option<Key>) -> Option<(Process, Key)> {
         fs::read_link(&link).map(|p| String::from_utf8_lossy(p.as_os_str().as_bytes()).into()).unwrap_or_default();
     let file = fs::metadata(&link).map(|meta| file_id(&meta)).unwrap_or_default();
     let args = split_args(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
-    let process = Process { key, start: ticks * TICK, image: Image { path, file }, args, ..Process::default() };
+    let process =
+        Process { key, start: ticks * TICK, image: Image { path, file, hash: None }, args, ..Process::default() };
     Some((process, Key { pid: parent, ticks: u64::MAX }))
 }
 
@@ -299,7 +308,7 @@ mod tests {
     }
 
     fn image(path: &str, ino: u64) -> Image {
-        Image { path: path.into(), file: FileId { ino, dev: 1, pad: 0 } }
+        Image { path: path.into(), file: FileId { ino, dev: 1, pad: 0 }, hash: None }
     }
 
     #[test]

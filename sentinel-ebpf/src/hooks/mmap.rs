@@ -49,9 +49,9 @@ fn mapped(hook: u32, file: u64, protection: u64, previous: i32) -> i32 {
         return 0;
     }
     let id = path::inode_id(path::read(file + u64::from(config!(offsets.file_f_inode))));
-    if id.is_none() || !verdict::any_about_files() || id == task::current_executable() {
+    if id.is_none() || (!verdict::any_about_images() && config!(learn) == 0) || id == task::current_executable() {
         emit::settle(hook, &Entry::NONE);
         return 0;
     }
-    change(kind::MMAP, hook, Object::new(Place::of_file(file), EXEC), None)
+    change(kind::MMAP, hook, Object::image(Place::of_file(file), EXEC), None)
 }

@@ -114,11 +114,19 @@ impl Daemon {
         let Candidate { config, read, defaults } = candidate;
         let fixed = |c: &Config| {
             let switches = (c.mode, c.dns_names, c.forward, c.canary_period, c.watch);
-            (switches, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone(), c.record.clone())
+            (
+                switches,
+                c.scope.clone(),
+                c.run_dir.clone(),
+                c.state_dir.clone(),
+                c.alerts.clone(),
+                c.record.clone(),
+                (c.learn.clone(), c.hashing),
+            )
         };
         if fixed(&config) != fixed(&self.config) {
             bail!(
-                "mode, scope, directories, sinks, record, dns_names, forward, canary_seconds and [policies] watch change only by a \
+                "mode, scope, directories, sinks, record, learn, [hash] enabled, dns_names, forward, canary_seconds and [policies] watch change only by a \
                  restart"
             );
         }

@@ -56,7 +56,18 @@ fn from_bytes(data: &[u8]) -> Result<Offsets, BtfError> {
     let mut offsets = Offsets::ZERO;
     for (name, field, place) in Offsets::FIELDS {
         let missing = || BtfError::NoField((*name).to_owned(), (*field).to_owned());
-        *place(&mut offsets) = btf.offset(structs[name], field)?.ok_or_else(missing)?;
+        *place(&mut offsets) = by_any_name(&btf, structs[name], field)?.ok_or_else(missing)?;
     }
     Ok(offsets)
+}
+
+/// The offset of a field that may have several names, each with bytes to add: `new|old+8`.
+fn by_any_name(btf: &Btf, structure: usize, names: &str) -> Result<Option<u32>, BtfError> {
+    for name in names.split('|') {
+        let (name, more) = name.split_once('+').unwrap_or((name, "0"));
+        if let Some(offset) = btf.offset(structure, name)? {
+            return Ok(more.parse::<u32>().ok().map(|more| offset + more));
+        }
+    }
+    Ok(None)
 }
