@@ -38,7 +38,7 @@ use crate::{
         Kernel, Options, cgroup::Cgroups, features, hooks::Attach, offsets::VMLINUX, ring::Rings, signals::HeldBack,
         stats::Stats, verdicts::Verdicts,
     },
-    learn::Learner,
+    learn::{Groups, Learner},
     notices::Told,
     operator::Blocks,
     pipeline::Pipeline,
@@ -254,8 +254,8 @@ impl Daemon {
             kernel.hooks.iter().zip(&proofs).any(|(s, proof)| s.hook.hashes() && proof == &Some(Proof::Proven));
         let hashes = Hashes::start(config.hashing, config.hash_max_bytes, by_kernel)?;
         let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), hashes, enforce);
-        pipeline.learner =
-            config.learn.as_deref().map(|path| Learner::new(path, &kernel.features.cgroup2)).transpose()?;
+        pipeline.learner = config.learn.as_deref().map(Learner::new).transpose()?;
+        pipeline.groups = Some(Groups::new(&kernel.features.cgroup2)?);
         pipeline.recorder = recorder;
         let sockets = Sockets::probe();
         let jurisdictions = Jurisdictions::new(clock::boot_now());

@@ -18,6 +18,9 @@ use crate::{input::DELETED, kernel::cgroup::Cgroups, standing::LIBRARIES};
 /// Most different things that are learned of each sort.
 const MOST: usize = 20_000;
 
+/// A control group that was gone before its name was asked for.
+const GONE: &str = "a control group that is gone";
+
 /// What was seen.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
@@ -34,9 +37,35 @@ struct Seen {
 /// Takes down what is seen, and writes the policy.
 pub struct Learner {
     path: PathBuf,
-    cgroups: Cgroups,
-    names: HashMap<u64, Option<String>>,
     seen: Seen,
+}
+
+/// Paths of control groups, by their ids.
+pub struct Groups {
+    cgroups: Cgroups,
+    names: HashMap<u64, String>,
+}
+
+impl Groups {
+    /// Of the hierarchy mounted here.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened.
+    pub fn new(root: &Path) -> Result<Self> {
+        Ok(Self { cgroups: Cgroups::open(root).context("cannot open the cgroup hierarchy")?, names: HashMap::new() })
+    }
+
+    /// The path, as policies name it; `None`: the group is gone, and nobody asked while it was there.
+    pub fn path(&mut self, id: u64) -> Option<&str> {
+        if !self.names.contains_key(&id) {
+            if self.names.len() >= MOST {
+                self.names.clear();
+            }
+            self.names.insert(id, self.cgroups.path(id)?);
+        }
+        self.names.get(&id).map(String::as_str)
+    }
 }
 
 impl Learner {
@@ -44,24 +73,16 @@ impl Learner {
     ///
     /// # Errors
     ///
-    /// If it cannot be written, or the control groups not be read.
-    pub fn new(path: &Path, cgroups: &Path) -> Result<Self> {
-        let cgroups = Cgroups::open(cgroups).context("cannot open the cgroup hierarchy")?;
-        let learner = Self { path: path.to_owned(), cgroups, names: HashMap::new(), seen: Seen::default() };
+    /// If it cannot be written.
+    pub fn new(path: &Path) -> Result<Self> {
+        let learner = Self { path: path.to_owned(), seen: Seen::default() };
         learner.save()?;
         Ok(learner)
     }
 
-    /// Path of a control group.
-    pub fn cgroup(&mut self, id: u64) -> Option<&str> {
-        let path = self.names.entry(id).or_insert_with(|| self.cgroups.path(id));
-        path.as_deref()
-    }
-
-    /// Takes an event down.
-    pub fn event(&mut self, kind: Kind, event: &Value, cgroup: u64) {
-        let cgroup = self.cgroup(cgroup).unwrap_or("/").to_owned();
-        self.seen.event(kind, event, &cgroup);
+    /// Takes down an event of a process in this control group.
+    pub fn event(&mut self, kind: Kind, event: &Value, cgroup: Option<&str>) {
+        self.seen.event(kind, event, cgroup.unwrap_or(GONE));
     }
 
     /// Writes the policy.
@@ -117,9 +138,9 @@ impl Seen {
         let mut out = String::from(HEAD);
         for (cgroup, programs) in &self.programs {
             let quoted: Vec<String> = programs.iter().map(|path| format!("\t{},\n", quoted(path))).collect();
-            let _ = if cgroup == "/" {
+            let _ = if cgroup == "/" || cgroup == GONE {
                 let all: String = programs.iter().map(|path| format!("#   {}\n", comment(path))).collect();
-                write!(out, "\n# Seen in the root control group, which no list can be limited to:\n{all}")
+                write!(out, "\n# Seen in {cgroup}, which no list can be limited to:\n{all}")
             } else {
                 write!(
                     out,

@@ -27,7 +27,7 @@ use crate::{
     input::{self, Actor, Host, Input},
     jurisdiction::Failure,
     kernel::verdicts::Verdicts,
-    learn::Learner,
+    learn::{Groups, Learner},
     names::Names,
     notices::Notice,
     process::{Image, Process, Processes, split_args},
@@ -93,6 +93,8 @@ pub struct Pipeline {
     pub recorder: Option<Recorder>,
     /// Hashes of executables.
     pub hashes: Hashes,
+    /// Names of control groups, for what is recorded or learned.
+    pub groups: Option<Groups>,
     /// What is seen, while a policy is learned.
     pub learner: Option<Learner>,
     evaluator: Evaluator,
@@ -127,6 +129,7 @@ impl Pipeline {
             relabel: false,
             recorder: None,
             hashes,
+            groups: None,
             learner: None,
             evaluator,
             told_errors: HashMap::new(),
@@ -356,11 +359,15 @@ impl Pipeline {
         geo: Option<GeoFact>,
         noted: Option<Note>,
     ) {
-        if let Some(learner) = &mut self.learner {
-            learner.event(input.kind, &input.value, common.task.cgroup);
-        }
-        if let Some(recorder) = &mut self.recorder {
-            recorder.event(&input.value, common, verdict, blocked, self.numbers.rule(verdict.rule).as_deref());
+        if self.recorder.is_some() || self.learner.is_some() {
+            let group = self.groups.as_mut().and_then(|groups| groups.path(common.task.cgroup));
+            if let Some(learner) = &mut self.learner {
+                learner.event(input.kind, &input.value, group);
+            }
+            if let Some(recorder) = &mut self.recorder {
+                let rule = self.numbers.rule(verdict.rule);
+                recorder.event(&input.value, common, verdict, (blocked, group), rule.as_deref());
+            }
         }
         let outcome = self.evaluator.evaluate(input.kind, &input.value);
         self.report_errors(&outcome);

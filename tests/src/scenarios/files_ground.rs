@@ -35,15 +35,20 @@ pub(super) struct Ground {
 impl Ground {
     /// Mounts it and makes the tree.
     pub(super) fn new(ctx: &Ctx, on: On) -> Result<Self> {
-        let mut ground = Self { dir: ctx.path("ground"), mounted: Vec::new() };
+        Self::new_at(ctx, on, "ground")
+    }
+
+    /// The same in a directory of this name: there may be two of different kinds.
+    pub(super) fn new_at(ctx: &Ctx, on: On, name: &str) -> Result<Self> {
+        let mut ground = Self { dir: ctx.path(name), mounted: Vec::new() };
         fs::create_dir_all(&ground.dir)?;
         match on {
-            On::Tmpfs => ground.mount("tmpfs", &ctx.path("ground"), "tmpfs", "")?,
+            On::Tmpfs => ground.mount("tmpfs", &ctx.path(name), "tmpfs", "")?,
             On::Ext4 => {
                 ctx.command("mkfs.ext4").args(["-q", "-F", "/dev/ram0"]).success()?;
-                ground.mount("/dev/ram0", &ctx.path("ground"), "ext4", "")?;
+                ground.mount("/dev/ram0", &ctx.path(name), "ext4", "")?;
             }
-            On::Overlay => ground.overlay(ctx)?,
+            On::Overlay => ground.overlay(ctx, name)?,
         }
         ground.dir = ground.dir.join("lab");
         if on != On::Overlay {
@@ -53,7 +58,7 @@ impl Ground {
     }
 
     /// The tree is in the layer below: what is changed is copied up first.
-    fn overlay(&mut self, ctx: &Ctx) -> Result<()> {
+    fn overlay(&mut self, ctx: &Ctx, name: &str) -> Result<()> {
         let layers = ctx.path("layers");
         fs::create_dir_all(&layers)?;
         self.mount("tmpfs", &layers, "tmpfs", "")?;
@@ -63,7 +68,7 @@ impl Ground {
         tree(&layers.join("lower/lab"))?;
         let at = layers.display();
         let options = format!("lowerdir={at}/lower,upperdir={at}/upper,workdir={at}/work,redirect_dir=on");
-        self.mount("overlay", &ctx.path("ground"), "overlay", &options)
+        self.mount("overlay", &ctx.path(name), "overlay", &options)
     }
 
     fn mount(&mut self, source: &str, at: &Path, kind: &str, options: &str) -> Result<()> {

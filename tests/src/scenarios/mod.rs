@@ -34,7 +34,9 @@ mod files_ground;
 mod files_ways;
 mod geo_files;
 mod hot_reload;
+mod images;
 mod jurisdictions;
+mod learn;
 mod leftovers;
 mod names;
 mod operator_blocks;
@@ -60,6 +62,8 @@ pub fn all() -> Vec<Scenario> {
     all.extend(enforce_standing::all());
     all.extend(enforce_standing_files::all());
     all.extend(files_ways::all());
+    all.extend(images::all());
+    all.extend(learn::all());
     all.extend(enforce_standing_refused::all());
     all.extend(enforce_standing_reload::all());
     all.extend(hot_reload::all());
