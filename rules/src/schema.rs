@@ -179,12 +179,12 @@ pub const FIELDS: &[Field] = &[
     ),
     field("process.thread.id", Number, ANY, "4211", "Id of the acting thread."),
     field("process.thread.name", Text, ANY, "\"curl\"", "Name of the acting thread. Advisory: a thread names itself."),
-    reserved(
+    field(
         "process.hash.sha256",
         Text,
         ANY,
         "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",
-        "SHA-256 of the executable.",
+        "SHA-256 of the executable; absent until it has been hashed, and of files larger than `[hash] max_bytes`.",
     ),
     field(
         "process.previous.executable",
@@ -245,6 +245,27 @@ pub const FIELDS: &[Field] = &[
         IMAGE,
         "\"0755\"",
         "Permissions in octal, with set-user-id and the like; not of a script that is executed.",
+    ),
+    field(
+        "file.hash.sha256",
+        Text,
+        EXEC,
+        "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",
+        "SHA-256 of the script or binary that execve named; as `process.hash.sha256`.",
+    ),
+    field(
+        "file.unlinked",
+        Boolean,
+        EXEC,
+        "false",
+        "Whether the file has no name: a memfd, a deleted file, one made with `O_TMPFILE`. Of a script only if the kernel saw it.",
+    ),
+    field(
+        "file.in_memory",
+        Boolean,
+        EXEC,
+        "false",
+        "Whether the file is on a file system in memory: tmpfs (with memfd and `/dev/shm`), ramfs, hugetlbfs.",
     ),
     field("file.write", Boolean, OPEN, "false", "Whether it was opened for writing."),
     field("file.create", Boolean, OPEN, "false", "Whether this open made it."),

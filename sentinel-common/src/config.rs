@@ -13,8 +13,8 @@ pub struct Config {
     pub own_tgid: u32,
     /// Depth of the scope cgroup below the root; meaningless when `scope_cgroup` is 0.
     pub scope_level: u32,
-    /// Always zero.
-    pub pad: u32,
+    /// 1: whatever is mapped to be executed is reported, for a policy that is learned.
+    pub learn: u32,
     /// Which hooks are attached, a bit for each number in [`crate::hook`].
     pub attached: u64,
     /// Id of the cgroup that reporting and enforcing are limited to; 0: the whole host.
@@ -25,8 +25,15 @@ pub struct Config {
 
 impl Config {
     /// All zero: what the object file holds before the loader fills it in.
-    pub const ZERO: Self =
-        Self { enforce: 0, own_tgid: 0, scope_level: 0, pad: 0, attached: 0, scope_cgroup: 0, offsets: Offsets::ZERO };
+    pub const ZERO: Self = Self {
+        enforce: 0,
+        own_tgid: 0,
+        scope_level: 0,
+        learn: 0,
+        attached: 0,
+        scope_cgroup: 0,
+        offsets: Offsets::ZERO,
+    };
 }
 
 macro_rules! offsets {
@@ -46,7 +53,8 @@ macro_rules! offsets {
             /// All zero.
             pub const ZERO: Self = Self { $($field: 0,)+ $($optional: 0,)+ };
 
-            /// Structure, field and place of every offset, for the resolver in user space.
+            /// Structure, field and place of every offset, for the resolver in user space. A field that has had other
+            /// names has them all, the newest first; `+8` is so many bytes behind it.
             pub const FIELDS: &[(&'static str, &'static str, fn(&mut Offsets) -> &mut u32)] =
                 &[$(($ty, $member, |o| &mut o.$field),)+];
 
@@ -132,6 +140,12 @@ offsets! {
     inode_i_ino: "inode"."i_ino",
     /// File type and permissions.
     inode_i_mode: "inode"."i_mode",
+    /// Size of a file.
+    inode_i_size: "inode"."i_size",
+    /// Last change of an inode, seconds.
+    inode_ctime: "inode"."i_ctime_sec|__i_ctime|i_ctime",
+    /// And nanoseconds; newer kernels keep a flag above them.
+    inode_ctime_nsec: "inode"."i_ctime_nsec|__i_ctime+8|i_ctime+8",
     /// Device number of a device file.
     inode_i_rdev: "inode"."i_rdev",
     /// What tells an inode from an older one with its number.
@@ -142,6 +156,8 @@ offsets! {
     inode_i_sb: "inode"."i_sb",
     /// Device number of the file system.
     super_block_s_dev: "super_block"."s_dev",
+    /// Magic number of the file system.
+    super_block_s_magic: "super_block"."s_magic",
     /// Parent directory.
     dentry_d_parent: "dentry"."d_parent",
     /// What the name stands for; null if there is no such file.

@@ -77,6 +77,10 @@ pub mod flag {
     pub const PRIVILEGED: u32 = 1 << 9;
     /// The record ends with the task's [`super::Credentials`].
     pub const CREDENTIALS: u32 = 1 << 10;
+    /// A rule is about hashes, and this file's could not be had.
+    pub const HASH_UNKNOWN: u32 = 1 << 11;
+    /// Rules are about paths, and this one is not whole.
+    pub const PATH_UNKNOWN: u32 = 1 << 12;
 }
 
 /// Most bytes of arguments in an exec record.
@@ -192,7 +196,7 @@ pub struct Fork {
     pub child_parent_start: u64,
 }
 
-/// A new image; then `directory`, `path`, `args`, `filename`, in this order.
+/// A new image; then `directory`, `path`, `args`, `filename` and a [`crate::content::Content`], in this order.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exec {

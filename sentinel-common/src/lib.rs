@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod config;
+pub mod content;
 pub mod event;
 pub mod geo;
 pub mod probe;
@@ -84,8 +85,10 @@ pub mod hook {
     pub const FILE_MPROTECT: u32 = 32;
     /// `tp_btf/cgroup_mkdir`.
     pub const CGROUP_MKDIR: u32 = 33;
+    /// `lsm.s/bprm_check_security`: hashes what is executed, before [`BPRM_CHECK`] decides.
+    pub const BPRM_HASH: u32 = 34;
     /// How many hooks there are.
-    pub const COUNT: u32 = 34;
+    pub const COUNT: u32 = 35;
     /// What the probe asks as: nothing is attached there and nothing is counted. Entries for every hook hold.
     pub const PROBE: u32 = 63;
     /// Every hook, in entries.

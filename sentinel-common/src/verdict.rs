@@ -329,6 +329,14 @@ pub mod active {
     pub const NAME: u32 = 1 << 19;
     /// Labelled directories.
     pub const TREE: u32 = 1 << 20;
+    /// Executables are to be hashed: a rule asks for it.
+    pub const HASH: u32 = 1 << 21;
+    /// Hashes that a standing rule is about.
+    pub const HASH_RULE: u32 = 1 << 22;
+    /// Lists of what may run.
+    pub const ALLOW_LIST: u32 = 1 << 23;
+    /// A rule says what a path means that is not whole.
+    pub const PATH_FALLBACK: u32 = 1 << 24;
 }
 
 const _: () = {

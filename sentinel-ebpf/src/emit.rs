@@ -50,7 +50,8 @@ pub(crate) fn count_hook(hook: u32, which: impl Fn(&mut HookStats) -> &mut u64) 
 #[inline(always)]
 pub(crate) fn settle(hook: u32, entry: &Entry) -> bool {
     if entry.flags & entry_flag::CANARY != 0 {
-        count_hook(hook, |s| &mut s.canary);
+        // That of hashes is met where exec is decided.
+        count_hook(entry.hook, |s| &mut s.canary);
         return true;
     }
     count_hook(hook, |s| &mut s.runs);

@@ -11,6 +11,7 @@ use sentinel_common::{
     FileId,
     address::Address,
     config::Config,
+    content::{self, Fallbacks, FileVersion, Hashed, Pending},
     event, hook,
     stats::{HookStats, KindStats},
     verdict::{AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, NameKey, PathKey, State},
@@ -113,6 +114,38 @@ pub(crate) static BYPASSES: HashMap<BypassKey, Entry, 256, NO_PREALLOC> = HashMa
 /// Subject limits of rules.
 #[btf_map]
 pub(crate) static LIMITS: HashMap<LimitKey, u32, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Hashes of executables.
+#[btf_map]
+pub(crate) static HASHES: HashMap<FileVersion, Hashed, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Hashes on their way from the program that hashes to the one that decides, by thread.
+#[btf_map]
+pub(crate) static PENDING: HashMap<u64, Pending, 4096, NO_PREALLOC> = HashMap::new();
+
+/// Hashes that rules are about.
+#[btf_map]
+pub(crate) static HASH_RULES: HashMap<content::Digest, Entry, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Exempted hashes.
+#[btf_map]
+pub(crate) static EXEMPT_HASHES: HashMap<content::Digest, Entry, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Where a hash or a path cannot be had.
+#[btf_map]
+pub(crate) static FALLBACKS: Array<Fallbacks, 1> = Array::new();
+
+/// What refuses whatever is not on a list of what may run.
+#[btf_map]
+pub(crate) static ALLOW_LISTS: Array<Entry, { content::ALLOW_LISTS as usize }> = Array::new();
+
+/// The lists that a name in a directory is on.
+#[btf_map]
+pub(crate) static ALLOW_NAMES: HashMap<NameKey, u32, 65536, NO_PREALLOC> = HashMap::new();
+
+/// The lists that everything below a directory is on.
+#[btf_map]
+pub(crate) static ALLOW_TREES: HashMap<FileId, u32, 65536, NO_PREALLOC> = HashMap::new();
 
 /// What connect time left on a socket, for the packet hook, which has no current task; and what the packet hook found.
 #[repr(C)]

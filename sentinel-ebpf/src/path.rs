@@ -18,7 +18,7 @@ use crate::{
 /// Most steps of a walk: components and mount crossings.
 const STEPS: u32 = 2048;
 /// Most steps up to a labelled directory. More than a path has: names relative to a directory go deeper than that.
-const CLIMB: u32 = 1 << 16;
+pub(crate) const CLIMB: u32 = 1 << 16;
 /// `f_mode` of a file that stands in for one on overlayfs (`FMODE_BACKING`, since 6.5).
 const FMODE_BACKING: u32 = 1 << 25;
 /// Longest name of a component.

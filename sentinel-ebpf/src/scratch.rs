@@ -15,6 +15,7 @@ use aya_ebpf::{
 };
 use sentinel_common::{
     FileId,
+    content::Content,
     event::{ARGS, Change, Credentials, MESSAGE, PATH},
     verdict::{Entry, NAME_KEY, NameKey, PathKey},
 };
@@ -43,6 +44,8 @@ pub(crate) struct Walk {
     pub(crate) done: u64,
     /// The first labelled directory that it came to; none: there is none.
     pub(crate) found: FileId,
+    /// Lists of what may run that directories on the way are on.
+    pub(crate) allowed: u64,
 }
 
 /// One buffer.
@@ -61,6 +64,8 @@ pub(crate) struct Scratch {
     pub(crate) change: Change,
     /// Credentials on their way to the end of a record, where they would not be aligned.
     credentials: Credentials,
+    /// The content of what is to run.
+    pub(crate) content: Content,
     /// Key for look-ups by name.
     name: NameKey,
     pad: u32,
@@ -211,6 +216,17 @@ impl Builder {
         let failed = unsafe { bpf_skb_load_bytes(skb.cast(), offset, self.at(self.end).cast(), length.0 as u32) };
         self.end = self.end.wrapping_add(length.0 as usize);
         failed == 0
+    }
+
+    /// Puts the content behind the record.
+    #[inline(always)]
+    pub(crate) fn append_content(&mut self) {
+        // SAFETY: both are inside our buffer: behind every masked offset there is room for it.
+        unsafe {
+            let from = (&raw const (*self.scratch).content).cast();
+            bpf_probe_read_kernel(self.at(self.end).cast(), size_of::<Content>() as u32, from);
+        }
+        self.end = self.end.wrapping_add(size_of::<Content>());
     }
 
     /// Gives the buffer back.

@@ -65,12 +65,14 @@ pub(crate) fn current(into: &mut Task) {
 pub(crate) unsafe fn credentials(into: *mut Credentials) {
     let task = current_object();
     let cred = field!(task, task_cred, Object);
+    let (effective, permitted) = (field!(cred, cred_cap_effective, u64), field!(cred, cred_cap_permitted, u64));
+    let (real_uid, saved_uid) = (field!(cred, cred_uid, u32), field!(cred, cred_suid, u32));
     // SAFETY: the caller's promise.
     unsafe {
-        (*into).effective = field!(cred, cred_cap_effective, u64);
-        (*into).permitted = field!(cred, cred_cap_permitted, u64);
-        (*into).real_uid = field!(cred, cred_uid, u32);
-        (*into).saved_uid = field!(cred, cred_suid, u32);
+        (*into).effective = effective;
+        (*into).permitted = permitted;
+        (*into).real_uid = real_uid;
+        (*into).saved_uid = saved_uid;
         (*into).login_uid = login(task);
         (*into).tty = terminal(task);
     }

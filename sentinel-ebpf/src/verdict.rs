@@ -7,6 +7,7 @@ use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie::Key};
 use sentinel_common::{
     FileId,
     address::Address,
+    content::{Fallbacks, state},
     event::{self, Task},
     geo::ClassRules,
     hook,
@@ -18,12 +19,14 @@ use sentinel_common::{
 };
 
 use crate::{
-    emit, geo,
+    allow, emit, geo,
     maps::{
-        BYPASSES, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_PATHS, FILES, LIMITS, NAMES, PATHS, STATE, TREES, config,
+        BYPASSES, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_HASHES, EXEMPT_PATHS, FALLBACKS, FILES, HASH_RULES, LIMITS,
+        NAMES, PATHS, STATE, TREES, config,
     },
     path::{self, Place},
     scratch::Builder,
+    task,
 };
 
 /// The accesses asked about, as [`access`] indices; [`NOT_WANTED`] fills the rest. Few and in a fixed place, because the
@@ -233,17 +236,37 @@ pub(crate) struct Ask {
     pub(crate) hook: u32,
     /// The accesses.
     pub(crate) wanted: Wanted,
+    /// Whether it is to run, and how: [`NO_IMAGE`], [`EXECUTED`] or [`MAPPED`]; its content is in the buffer then.
+    pub(crate) image: u32,
+    /// 1: its path was asked for and is not whole.
+    pub(crate) cut: u32,
 }
+
+/// It is not to run.
+pub(crate) const NO_IMAGE: u32 = 0;
+/// By execve.
+pub(crate) const EXECUTED: u32 = 1;
+/// It is mapped into a process that runs.
+pub(crate) const MAPPED: u32 = 2;
 
 /// Classes of entry that a path is needed for.
 const BY_PATH: u32 = active::PATH | active::PATH_EXECUTABLE | active::PATH_INSTANCE | active::EXEMPT_PATH;
 /// Classes of entry about files.
 const BY_FILE: u32 = active::FILE | active::FILE_EXECUTABLE | active::FILE_INSTANCE | active::NAME | active::TREE;
 
+/// Classes of entry about what runs.
+const BY_IMAGE: u32 = active::HASH | active::HASH_RULE | active::ALLOW_LIST;
+
+/// Whether there is any entry about what runs.
+#[inline(always)]
+pub(crate) fn any_about_images() -> bool {
+    active_classes() & (BY_PATH | BY_FILE | BY_IMAGE | active::PATH_FALLBACK) != 0
+}
+
 /// Whether there is any entry about files.
 #[inline(always)]
 pub(crate) fn any_about_files() -> bool {
-    active_classes() & (BY_PATH | BY_FILE) != 0
+    active_classes() & (BY_PATH | BY_FILE | active::PATH_FALLBACK) != 0
 }
 
 /// The verdict on an access to a file.
@@ -254,7 +277,7 @@ pub(crate) fn file(builder: &Builder, task: &Task, ask: Ask) -> Entry {
         (*builder.scratch()).ask = ask;
         (*builder.scratch()).answer = Entry::NONE;
         (*builder.scratch()).walk.found = FileId::default();
-        if any_about_files() {
+        if any_about_files() || (ask.image != NO_IMAGE && any_about_images()) {
             file_verdict(task, builder.slot);
         }
         (*builder.scratch()).answer
@@ -284,6 +307,9 @@ extern "C" fn file_verdict(task: *const Task, slot: u32) -> u32 {
             return 1;
         }
     }
+    if ask.image != NO_IMAGE && classes & active::HASH_RULE != 0 && answered(&builder, hash_entry(&q, &builder)) {
+        return 1;
+    }
     if answered(&builder, file_entry(&q, ask.file, &ask.wanted, classes)) {
         return 1;
     }
@@ -293,10 +319,56 @@ extern "C" fn file_verdict(task: *const Task, slot: u32) -> u32 {
     if classes & active::TREE != 0 && answered(&builder, tree_entry(&q, &builder)) {
         return 1;
     }
-    if by_path && classes & !active::EXEMPT_PATH & BY_PATH != 0 {
-        answered(&builder, path_entry(&q, &PATHS, builder.key(), &ask.wanted, classes));
+    if by_path
+        && classes & !active::EXEMPT_PATH & BY_PATH != 0
+        && answered(&builder, path_entry(&q, &PATHS, builder.key(), &ask.wanted, classes))
+    {
+        return 1;
     }
+    if ask.image != NO_IMAGE && classes & active::ALLOW_LIST != 0 && answered(&builder, allow::refusal(&q, &builder)) {
+        return 1;
+    }
+    answered(&builder, fallback(&q, &builder, classes));
     1
+}
+
+/// The entry of the hash. Its canary holds for the hook that hashes, which is thereby proved.
+#[inline(always)]
+fn hash_entry(q: &Question, builder: &Builder) -> Found {
+    // SAFETY: the buffer is ours.
+    let hashed = unsafe { &(*builder.scratch()).content.hashed };
+    if hashed.state != state::KNOWN {
+        return core::ptr::null();
+    }
+    let q = Question { hook: hook::BPRM_HASH, ..*q };
+    for rules in [EXEMPT_HASHES.get_ptr(&hashed.digest), HASH_RULES.get_ptr(&hashed.digest)] {
+        if let Some(entry) = rules
+            && holds(&q, entry, true)
+        {
+            return entry;
+        }
+    }
+    core::ptr::null()
+}
+
+/// What refuses a file whose hash or path cannot be had, if a rule says so.
+#[inline(always)]
+fn fallback(q: &Question, builder: &Builder, classes: u32) -> Found {
+    let Some(fallbacks) = FALLBACKS.get_ptr(0) else { return core::ptr::null() };
+    // SAFETY: the buffer is ours.
+    let (ask, state) = unsafe { (&(*builder.scratch()).ask, (*builder.scratch()).content.hashed.state) };
+    let unhashed = state == state::UNKNOWN || state == state::UNDEFINED;
+    let entry = if ask.image == EXECUTED && unhashed && classes & active::HASH_RULE != 0 {
+        // SAFETY: a map value.
+        unsafe { &raw const (*fallbacks.cast::<Fallbacks>()).hash }
+    } else if ask.cut != 0 && classes & active::PATH_FALLBACK != 0 {
+        // SAFETY: as above.
+        unsafe { &raw const (*fallbacks.cast::<Fallbacks>()).path }
+    } else {
+        return core::ptr::null();
+    };
+    let spared = q.task.tgid == 1 || task::is_own(q.task);
+    if !spared && holds(q, entry, true) { entry } else { core::ptr::null() }
 }
 
 /// Takes an entry down as the answer, unless there is one already; whether the search is at its end.
@@ -472,7 +544,7 @@ fn wanted_entry(q: &Question, entries: *const AccessEntries, wanted: &Wanted, li
 /// Whether an entry is in force for this hook, now, and, if it can have limits, for this subject. Only standing
 /// rules have limits, and those are for everyone.
 #[inline(always)]
-fn holds(q: &Question, entry: Found, limited: bool) -> bool {
+pub(crate) fn holds(q: &Question, entry: Found, limited: bool) -> bool {
     // SAFETY: callers pass the address of an entry, never null.
     let entry = unsafe { &*entry };
     // One branch for both: the product is zero exactly if a factor is, and the verifier walks every branch of every entry.

@@ -43,6 +43,10 @@ pub enum Note {
     Disagreement,
     /// The packet goes elsewhere than its socket was asked to.
     Rewritten,
+    /// A rule is about hashes, and the file has none yet.
+    HashUnknown,
+    /// Rules are about paths, and the file's is too long to be whole.
+    PathUnknown,
 }
 
 impl Note {
@@ -55,6 +59,14 @@ impl Note {
                 alerts::Severity::Critical,
                 "A packet was refused that the hooks before it had let pass under the same policy",
             ),
+            Self::HashUnknown => (
+                "hash-unknown",
+                alerts::Severity::Medium,
+                "The hash of an executable could not be had when it was to run, and a rule is about hashes",
+            ),
+            Self::PathUnknown => {
+                ("path-unknown", alerts::Severity::Medium, "A path was too long to be told, and rules are about paths")
+            }
             Self::Rewritten => (
                 "destination-rewritten",
                 alerts::Severity::Medium,

@@ -18,6 +18,7 @@ use sentinel_common::{
     hook,
     verdict::{Entry, Subject, bypass, flag, origin},
 };
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     identity::Identities,
@@ -85,10 +86,14 @@ pub fn prove(
     let order = |hook: &Hook| match hook.id {
         hook::INGRESS => 0,
         hook::BPRM_CHECK => 1,
-        _ => u8::from(!hook.refuses) * 2,
+        hook::BPRM_HASH => 2,
+        _ => u8::from(!hook.refuses) * 3,
     };
-    for round in 0..=2 {
+    for round in 0..=3 {
         if round == 2 {
+            trial.child = Canary::start(kernel)?;
+        }
+        if round == 3 {
             trial.child.finish();
         }
         let attached: Vec<_> = kernel.hooks.iter().map(|state| (state.hook, state.attached)).collect();
@@ -149,6 +154,7 @@ impl Trial<'_> {
         Ok(match hook.id {
             hook::FILE_OPEN => (file_target(&self.file)?, format!("open {}", self.file.display())),
             hook::BPRM_CHECK => (file_target(&self.child.image_path())?, "exec".to_owned()),
+            hook::BPRM_HASH => (Target::Hash(Sha256::digest(elf()).into()), "exec".to_owned()),
             hook::SOCKET_CONNECT | hook::CONNECT4 => (network_target(v4), format!("connect {v4}")),
             hook::CONNECT6 => (network_target(v6), format!("connect {v6}")),
             hook::SENDMSG6 => (network_target(v6), format!("send {v6}")),

@@ -40,6 +40,9 @@ pub const RUN_DIR: &str = "/run/sentinel";
 /// How often jurisdictions are asked about, when nothing else is said.
 const CANARY_SECONDS: NonZeroU32 = NonZeroU32::new(60).unwrap();
 
+/// Largest file that is hashed, when nothing else is said.
+const HASH_BYTES: NonZeroU64 = NonZeroU64::new(64 << 20).unwrap();
+
 /// What a block decision does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -134,6 +137,9 @@ pub struct Flags {
     /// Write every event to this file, for `sentinel replay`.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Write a policy to this file that allows what was seen, for review.
+    #[arg(long, value_name = "FILE")]
+    pub learn: Option<PathBuf>,
 }
 
 /// The file.
@@ -174,6 +180,23 @@ struct Document {
     bundle: BundleSection,
     #[serde(default, deserialize_with = "section")]
     audit: audit::Settings,
+    learn: Option<PathBuf>,
+    #[serde(default, deserialize_with = "section")]
+    hash: HashSection,
+}
+
+/// `[hash]`: hashes of executables.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct HashSection {
+    enabled: bool,
+    max_bytes: NonZeroU64,
+}
+
+impl Default for HashSection {
+    fn default() -> Self {
+        Self { enabled: true, max_bytes: HASH_BYTES }
+    }
 }
 
 /// A member of `never-block`: a network that no rule refuses.
@@ -397,6 +420,12 @@ pub struct Config {
     pub verification: Verification,
     /// The audit trail.
     pub audit: audit::Settings,
+    /// Where a policy is written that is learned.
+    pub learn: Option<PathBuf>,
+    /// Whether executables are hashed.
+    pub hashing: bool,
+    /// Larger files are not hashed.
+    pub hash_max_bytes: u64,
 }
 
 impl Config {
@@ -441,6 +470,9 @@ impl Config {
             modes: file.policies.mode,
             verification: bundle::verification(&flags.bundle, &file.bundle)?,
             audit: file.audit.checked()?,
+            learn: flags.learn.clone().or(file.learn),
+            hashing: file.hash.enabled,
+            hash_max_bytes: file.hash.max_bytes.get(),
         })
     }
 }

@@ -33,11 +33,13 @@ use crate::{
         GeoData,
         watch::{InForce, Watch},
     },
+    hashes::Hashes,
     jurisdiction::{Jurisdictions, Live},
     kernel::{
         Kernel, Options, cgroup::Cgroups, features, hooks::Attach, offsets::VMLINUX, ring::Rings, signals::HeldBack,
         stats::Stats, verdicts::Verdicts,
     },
+    learn::{Groups, Learner},
     notices::Told,
     operator::Blocks,
     pipeline::Pipeline,
@@ -67,6 +69,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 const FLUSH: Duration = Duration::from_secs(5);
 /// Of so many sweeps one looks whether paths of standing rules stand for other files, without having been told.
 const LABELS: u64 = 10;
+/// Of so many sweeps one writes the policy that is learned.
+const LEARNED: u64 = 30;
 /// Why LSM programs are given up when no canary meets them.
 const LSM_NEVER_RUNS: &str = "LSM programs attach but never run (is bpf in the kernel's lsm= list?)";
 /// How long a client that asked for the end has to get its answer.
@@ -215,7 +219,8 @@ impl Engaged {
         let enforce = config.mode == Mode::Enforce;
         let btf = std::env::var_os(BTF_VARIABLE).map_or_else(|| VMLINUX.into(), Into::into);
         let (scope, dns_names, forward) = (config.scope.clone(), config.dns_names, config.forward);
-        let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, dns_names, forward, btf })?;
+        let learn = config.learn.is_some();
+        let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, learn, dns_names, forward, btf })?;
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
@@ -263,7 +268,12 @@ impl Daemon {
         let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
         let processes = Processes::from_proc(Containers::new(cgroups, "/".into()));
-        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
+        let by_kernel =
+            kernel.hooks.iter().zip(&proofs).any(|(s, proof)| s.hook.hashes() && proof == &Some(Proof::Proven));
+        let hashes = Hashes::start(config.hashing, config.hash_max_bytes, by_kernel)?;
+        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), hashes, enforce);
+        pipeline.learner = config.learn.as_deref().map(Learner::new).transpose()?;
+        pipeline.groups = Some(Groups::new(&kernel.features.cgroup2)?);
         pipeline.recorder = recorder;
         pipeline.alerting.audit = audit;
         let sockets = Sockets::probe();
@@ -370,6 +380,7 @@ impl Daemon {
                 }
                 _ = canaries.tick() => self.check_jurisdictions(),
                 _ = heartbeat.tick() => self.heartbeat(),
+                found = self.pipeline.hashes.next() => self.pipeline.hashed(found),
                 found = self.sockets.next() => {
                     let pipeline = &mut self.pipeline;
                     pipeline.connection(&found.event(), sockets::HOOK);
@@ -453,6 +464,12 @@ impl Daemon {
             Err(error) => tracing::error!("watching new network devices: {error}"),
         }
         self.relabel();
+        if self.sweeps.is_multiple_of(LEARNED)
+            && let Some(learner) = &self.pipeline.learner
+            && let Err(error) = learner.save()
+        {
+            tracing::error!("the learned policy: {error:#}");
+        }
         match report::lost(self) {
             Ok(lost) => self.pipeline.alerting.lost = lost,
             Err(error) => tracing::error!("reading counters: {error}"),
@@ -467,6 +484,11 @@ impl Daemon {
         let status = self.status();
         self.record_stop();
         let Self { config, kernel, stats, pipeline, rings, sockets, .. } = self;
+        if let Some(learner) = &pipeline.learner
+            && let Err(error) = learner.save()
+        {
+            tracing::error!("the learned policy: {error:#}");
+        }
         let Pipeline { alerting, verdicts, recorder, .. } = pipeline;
         let Alerting { sinks, audit, .. } = alerting;
         drop((recorder, sockets));

@@ -6,6 +6,7 @@
 use sentinel_common::{
     FileId,
     address::Address,
+    content::{Content, FileVersion, Hashed},
     event::{self as wire, flag, kind},
 };
 use thiserror::Error;
@@ -100,6 +101,8 @@ pub struct Exec {
     pub args: Vec<u8>,
     /// Name as given to execve, made absolute and rid of `.` and `..`; links in it are not followed.
     pub filename: Vec<u8>,
+    /// Which content of the file it is, and its hash as far as the kernel knows it.
+    pub content: Content,
 }
 
 /// An open.
@@ -292,7 +295,21 @@ impl Reader<'_> {
         let path = whole(&common, self.bytes(path)?);
         let args = self.bytes(args)?;
         let filename = absolute(&directory, &self.bytes(filename)?);
-        Ok(Exec { common, file, mode, links, directory, path, args, filename })
+        let content = self.content()?;
+        Ok(Exec { common, file, mode, links, directory, path, args, filename, content })
+    }
+
+    fn content(&mut self) -> Result<Content, Malformed> {
+        let file = self.file()?;
+        let version = FileVersion {
+            file,
+            ctime: self.u64()? as i64,
+            size: self.u64()?,
+            ctime_nsec: self.u32()?,
+            pad: self.u32()?,
+        };
+        let hashed = Hashed { digest: self.array()?, state: self.u32()?, pad: self.u32()? };
+        Ok(Content { version, hashed, file_system: self.u32()?, pad: self.u32()? })
     }
 
     fn group(&mut self) -> Result<Event, Malformed> {

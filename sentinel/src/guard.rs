@@ -89,6 +89,17 @@ pub fn vital(pattern: &PathPattern) -> Option<String> {
     known.map(str::to_owned).or_else(|| own.map(|_| format!("{} (Sentinel's own)", pattern.path)))
 }
 
+/// Programs that a host does not start without and that none of these patterns covers.
+#[must_use]
+pub fn vital_programs(allowed: &[PathPattern]) -> Vec<String> {
+    let own = std::env::current_exe().unwrap_or_default();
+    let init = fs::read_link("/proc/1/exe").unwrap_or_else(|_| "/sbin/init".into());
+    let all = [own, init, "/bin/sh".into()];
+    let covered = |path: &Path| path.to_str().is_some_and(|path| allowed.iter().any(|pattern| pattern.matches(path)));
+    let missing = all.iter().filter(|path| !covered(path) && !fs::canonicalize(path).is_ok_and(|real| covered(&real)));
+    missing.map(|path| path.display().to_string()).collect()
+}
+
 /// Refuses a rule on every address.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use rules::{
 };
 use sentinel_common::{
     address::{Address, Wrapping, normalise},
+    content::{Content, Digest},
     event::{flag, kind},
 };
 
@@ -18,6 +19,7 @@ use crate::{
     bypass, clock,
     container::Context,
     event::{Change, Common, Exec, Network, Open, taskless},
+    hashes::hex,
     process::{Process, name},
 };
 
@@ -146,6 +148,36 @@ fn executable(object: &mut Object, path: &str) {
     }
 }
 
+/// The hash of an executable, if it is known.
+fn hash(object: &mut Object, digest: Option<&Digest>) {
+    if let Some(digest) = digest {
+        let mut hash = Object::new();
+        hash.set("sha256", text(&hex(digest)));
+        object.set_object("hash", hash);
+    }
+}
+
+/// Magic numbers of file systems in memory: tmpfs (also memfd and /dev/shm), ramfs, hugetlbfs.
+const IN_MEMORY: [u32; 3] = [0x0102_1994, 0x8584_58f6, 0x9584_58f6];
+
+/// What an exec says of where its file is.
+fn whereabouts(object: &mut Object, content: &Content, links: u32) {
+    object.set("unlinked", links == 0).set("in_memory", IN_MEMORY.contains(&content.file_system));
+}
+
+/// The file of an exec: the script of an interpreter, or the image itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Script<'a> {
+    /// Its path.
+    pub path: &'a str,
+    /// The file; none if only the name that execve got is known.
+    pub file: sentinel_common::FileId,
+    /// What the kernel said of it.
+    pub facts: Option<(&'a Content, u32)>,
+    /// Its hash.
+    pub hash: Option<Digest>,
+}
+
 fn arguments(object: &mut Object, process: &Process) {
     if !process.args.is_empty() {
         object.set("args", array(process.args.iter().map(|arg| text(arg))));
@@ -196,11 +228,12 @@ fn mode(mode: u32) -> Value {
 
 /// An exec: `process` is the new image, `previous` the calling one. For a script `file` is the script.
 #[must_use]
-pub fn exec(event: &Exec, script: Option<(&str, sentinel_common::FileId)>, actor: &Actor, host: &Host) -> Input {
+pub fn exec(event: &Exec, script: Option<Script>, actor: &Actor, host: &Host) -> Input {
     let image = path_text(&event.path, event.links);
     let mut object = process(&event.common, actor);
     executable(&mut object, &image);
     arguments(&mut object, actor.process);
+    hash(&mut object, actor.process.image.hash.as_ref());
     object.set("args_truncated", actor.process.args_truncated);
     if let Some(previous) = actor.process.previous.as_ref() {
         let mut before = Object::new();
@@ -209,25 +242,39 @@ pub fn exec(event: &Exec, script: Option<(&str, sentinel_common::FileId)>, actor
     }
     credentials::of_image(&mut object, event);
     let mut object = base(&event.common, Kind::Exec, actor, object, host);
-    let (path, id) = script.unwrap_or((&image, event.file));
-    let mut target = file(path, id);
-    target.set_some("mode", script.is_none().then(|| mode(event.mode)));
+    let own = Script {
+        path: &image,
+        file: event.file,
+        facts: Some((&event.content, event.links)),
+        hash: actor.process.image.hash,
+    };
+    let permissions = script.is_none().then(|| mode(event.mode));
+    let script = script.unwrap_or(own);
+    let mut target = file(script.path, script.file);
+    target.set_some("mode", permissions);
+    hash(&mut target, script.hash.as_ref());
+    if let Some((content, links)) = script.facts {
+        whereabouts(&mut target, content, links);
+    }
     object.set_object("file", target);
     Input { value: object.build(), kind: Kind::Exec }
 }
 
 /// An exec that the kernel refused: the new image never came to be, the acting process is the caller.
 #[must_use]
-pub fn refused_exec(event: &Exec, actor: &Actor, host: &Host) -> Input {
+pub fn refused_exec(event: &Exec, digest: Option<Digest>, actor: &Actor, host: &Host) -> Input {
     let path = path_text(&event.path, event.links);
     let mut object = process(&event.common, actor);
     executable(&mut object, &path);
+    hash(&mut object, digest.as_ref());
     let mut before = Object::new();
     executable(&mut before, &actor.process.image.path);
     object.set_object("previous", before);
     let mut object = base(&event.common, Kind::Exec, actor, object, host);
     let mut target = file(&path, event.file);
     target.set("mode", mode(event.mode));
+    hash(&mut target, digest.as_ref());
+    whereabouts(&mut target, &event.content, event.links);
     object.set_object("file", target);
     Input { value: object.build(), kind: Kind::Exec }
 }
@@ -238,6 +285,7 @@ fn acting(common: &Common, actor: &Actor) -> Object {
     if !taskless(common) {
         executable(&mut object, &actor.process.image.path);
         arguments(&mut object, actor.process);
+        hash(&mut object, actor.process.image.hash.as_ref());
         object.set("args_truncated", actor.process.args_truncated);
     }
     object

@@ -26,12 +26,14 @@ mod entry;
 mod event;
 mod geo;
 mod guard;
+mod hashes;
 mod identity;
 mod input;
 mod jurisdiction;
 #[expect(unsafe_code, reason = "map keys as plain memory, ring descriptors, handles of cgroups")]
 mod kernel;
 mod labels;
+mod learn;
 mod names;
 mod notices;
 mod operator;

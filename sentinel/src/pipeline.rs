@@ -24,15 +24,21 @@ use crate::{
     container::Context,
     entry::{self, Blocked},
     event::{self, Answer, Change, Common, Event, Exec, Network, Open, taskless},
+    hashes::{self, Hashes},
     input::{self, Actor, Host, Input},
     jurisdiction::Failure,
     kernel::verdicts::Verdicts,
+    learn::{Groups, Learner},
     names::Names,
     notices::Notice,
     process::{Image, Process, Processes, split_args},
     record::Recorder,
     world::{Numbers, World},
 };
+
+mod contents;
+
+use contents::tells;
 
 /// Threads whose exec is waited for; more are forgotten (their scripts then show the name as given).
 const PENDING: usize = 4096;
@@ -86,6 +92,12 @@ pub struct Pipeline {
     pub relabel: bool,
     /// Where events are recorded.
     pub recorder: Option<Recorder>,
+    /// Hashes of executables.
+    pub hashes: Hashes,
+    /// Names of control groups, for what is recorded or learned.
+    pub groups: Option<Groups>,
+    /// What is seen, while a policy is learned.
+    pub learner: Option<Learner>,
     evaluator: Evaluator,
     /// By index of the rule.
     told_errors: HashMap<u32, ToldError>,
@@ -103,6 +115,7 @@ impl Pipeline {
         numbers: Numbers,
         verdicts: Verdicts,
         alerting: Alerting,
+        hashes: Hashes,
         enforcing: bool,
     ) -> Self {
         let evaluator = Evaluator::new(world.policies.clone(), Limits::default());
@@ -116,6 +129,9 @@ impl Pipeline {
             counts: Counts::default(),
             relabel: false,
             recorder: None,
+            hashes,
+            groups: None,
+            learner: None,
             evaluator,
             told_errors: HashMap::new(),
             pending: HashMap::new(),
@@ -184,13 +200,15 @@ impl Pipeline {
         if !exec.common.has(flag::INTERPRETED) {
             notes.clear(); // a new execve: the one before it failed
         }
-        notes.push(exec);
+        self.learn_hash(&exec);
+        self.pending.entry(exec.common.task.tid).or_default().push(exec);
     }
 
     fn exec(&mut self, exec: &Exec) {
         // After an exec by a thread the survivor has the leader's id; its notes are under the old one.
         let before = self.pending.remove(&exec.common.task.tid).unwrap_or_default();
-        let image = Image { path: input::path_text(&exec.path, exec.links).into(), file: exec.file.key() };
+        let hash = self.hash_of(exec, &before);
+        let image = Image { path: input::path_text(&exec.path, exec.links).into(), file: exec.file.key(), hash };
         let truncated = exec.common.has(flag::ARGS_TRUNCATED);
         let interactive = exec.common.has(flag::INTERACTIVE);
         self.processes.exec(&exec.common.task, image, split_args(&exec.args), truncated, interactive);
@@ -198,21 +216,32 @@ impl Pipeline {
             return;
         }
         let script = exec.common.has(flag::INTERPRETED).then(|| script(exec, &before));
+        let noted = before.iter().find(|b| b.file != exec.file && !b.path.is_empty());
+        let note = self.unknown(exec, &before);
         let verdict = before.iter().map(|b| b.common.verdict).find(|v| v.rule != 0).unwrap_or(exec.common.verdict);
         let parts = self.actor_parts(&exec.common.task);
-        let input = input::exec(exec, script.as_ref().map(|(p, f)| (p.as_str(), *f)), &parts.actor(), &self.host);
+        let seen = script.as_ref().map(|(path, file)| input::Script {
+            path,
+            file: *file,
+            facts: noted.map(|b| (&b.content, b.links)),
+            hash: noted.and_then(|b| self.hashes.resolve(&b.content)),
+        });
+        let input = input::exec(exec, seen, &parts.actor(), &self.host);
         let (path, file) = script.map_or((exec.path.clone(), exec.file), |(path, file)| (path.into_bytes(), file));
         let previous = parts.process.previous.as_ref().map(|image| image.file).unwrap_or_default();
         let blocked = Blocked::File { file, path, access: entry::EXEC, subject: previous };
-        self.decide(&exec.common, verdict, input, &blocked, None);
+        self.decide_noting(&exec.common, verdict, input, &blocked, None, note);
     }
 
     fn refused_exec(&mut self, exec: &Exec) {
+        self.learn_hash(exec);
+        let digest = self.hashes.resolve(&exec.content);
+        let note = self.unknown(exec, std::slice::from_ref(exec));
         let parts = self.actor_parts(&exec.common.task);
-        let input = input::refused_exec(exec, &parts.actor(), &self.host);
+        let input = input::refused_exec(exec, digest, &parts.actor(), &self.host);
         let subject = exec.common.task.executable;
         let blocked = Blocked::File { file: exec.file, path: exec.path.clone(), access: entry::EXEC, subject };
-        self.decide(&exec.common, exec.common.verdict, input, &blocked, None);
+        self.decide_noting(&exec.common, exec.common.verdict, input, &blocked, None, note);
     }
 
     fn open(&mut self, open: &Open) {
@@ -225,6 +254,9 @@ impl Pipeline {
     }
 
     fn change(&mut self, change: &Change) {
+        if change.kind == kind::MMAP && !self.mapped(change) {
+            return;
+        }
         let parts = self.actor_parts(&change.common.task);
         let input = input::change(change, &parts.actor(), &self.host);
         let subject = change.common.task.executable;
@@ -317,8 +349,28 @@ impl Pipeline {
 
     /// Rules, block entries, alert.
     fn decide(&mut self, common: &Common, verdict: Verdict, input: Input, blocked: &Blocked, geo: Option<GeoFact>) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.event(&input.value, common, verdict, blocked, self.numbers.rule(verdict.rule).as_deref());
+        let cut = common.has(flag::PATH_TRUNCATED) && tells(self.world.unknowns.path);
+        self.decide_noting(common, verdict, input, blocked, geo, cut.then_some(Note::PathUnknown));
+    }
+
+    fn decide_noting(
+        &mut self,
+        common: &Common,
+        verdict: Verdict,
+        input: Input,
+        blocked: &Blocked,
+        geo: Option<GeoFact>,
+        noted: Option<Note>,
+    ) {
+        if self.recorder.is_some() || self.learner.is_some() {
+            let group = self.groups.as_mut().and_then(|groups| groups.path(common.task.cgroup));
+            if let Some(learner) = &mut self.learner {
+                learner.event(input.kind, &input.value, group);
+            }
+            if let Some(recorder) = &mut self.recorder {
+                let rule = self.numbers.rule(verdict.rule);
+                recorder.event(&input.value, common, verdict, (blocked, group), rule.as_deref());
+            }
         }
         let outcome = self.evaluator.evaluate(input.kind, &input.value);
         self.report_errors(&outcome);
@@ -328,7 +380,7 @@ impl Pipeline {
         }
         self.apply(&outcome, common, blocked, &mut finding);
         self.unknown_country(geo.as_ref(), &mut finding);
-        finding.note = finding.note.or(note(common));
+        finding.note = finding.note.or(noted).or(note(common));
         finding.geo = geo;
         if finding.matters() {
             self.alerting.send(&self.world, finding);

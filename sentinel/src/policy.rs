@@ -4,7 +4,7 @@
 //! ones go out, so a rule that is in both sets is never without its entry.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,9 +13,13 @@ use alerts::Sink;
 use anyhow::{Result, anyhow};
 use geoip::TableImage;
 use rules::{
-    AccessSet, Exemption, LoadOptions, Policies, Severity, StandingEntry, StandingRule, StandingValue, Subjects,
+    AccessSet, Exemption, LoadOptions, OnError, Policies, Severity, StandingEntry, StandingRule, StandingValue,
+    Subjects,
 };
-use sentinel_common::geo::ClassRules;
+use sentinel_common::{
+    content::{Digest, Fallbacks},
+    geo::ClassRules,
+};
 
 use crate::{
     bypass, clock,
@@ -27,7 +31,7 @@ use crate::{
     guard::Own,
     kernel::{
         attach::Scope,
-        verdicts::{Place, Target, Verdicts},
+        verdicts::{Held, Place, Target, Verdicts},
     },
     operator::Blocks,
     sockets::verdict::Rules,
@@ -71,6 +75,10 @@ pub struct Prepared {
     pub image: Option<Arc<TableImage>>,
     /// Whether these are the policies in force, so that what there is to say of them has been said.
     pub told: bool,
+    /// What happens where a hash or a path cannot be had.
+    pub fallbacks: Fallbacks,
+    /// Whether a rule asks for hashes.
+    pub hashing: bool,
 }
 
 /// What policies are loaded from.
@@ -171,9 +179,13 @@ pub fn prepare(
         operator: loaded.operator.clone(),
         labels: compiled.labels.clone(),
         forced: compiled.forced.clone(),
+        unknowns: compiled.images.unknowns,
+        hash_rules: Arc::new(hash_rules(&compiled)),
     };
+    let fallbacks = Fallbacks { max_bytes: config.hash_max_bytes, ..compiled.images.fallbacks };
+    let hashing = config.hashing && asks_for_hashes(&world);
     let told = previous.is_some_and(|world| world.policies.sha256() == policies.sha256());
-    Ok(Prepared { world, compiled, classes, image, told })
+    Ok(Prepared { world, compiled, classes, image, told, fallbacks, hashing })
 }
 
 /// Refuses rules that would cut this host off, before they are enforced on all of it; with `force` they are told instead.
@@ -251,6 +263,7 @@ fn never_block(list: &[Spared]) -> impl Iterator<Item = Ruling> {
             access: AccessSet::ALL,
             only: Subjects::default(),
             except: Subjects::default(),
+            on_error: OnError::Alert,
         };
         Ruling { entry, expires: 0 }
     })
@@ -347,7 +360,7 @@ fn rulings(policies: &Policies, operator: &Blocks, modes: &Modes) -> Vec<Ruling>
 ///
 /// If a map of the kernel is full; what was in force before then still is.
 pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
-    let Prepared { world, compiled, classes, image, told } = prepared;
+    let Prepared { world, compiled, classes, image, told, fallbacks, hashing } = prepared;
     if !told {
         let remarks = compiled.remarks.iter().map(Remark::text);
         compiled.notices.iter().cloned().chain(remarks).for_each(|text| tracing::warn!("{text}"));
@@ -360,6 +373,7 @@ pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
     standing.extend(compiled.entries.iter().map(|(place, held)| (place.clone(), held.entry.rule)));
     verdicts.insert_all(compiled.entries.into_iter())?;
     verdicts.set_geo(image.as_deref(), classes)?;
+    verdicts.set_contents(&compiled.allow, fallbacks, hashing)?;
     let rules: BTreeSet<u32> = standing.iter().map(|(_, rule)| *rule).collect();
     let event_rules: BTreeSet<u32> = world.event_rules.iter().copied().collect();
     verdicts.retain(|place, held| {
@@ -371,6 +385,25 @@ pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
     verdicts.keep_limits(&compiled.limits)?;
     Ok(world)
 }
+
+/// Whether a rule is about the hashes of executables.
+fn asks_for_hashes(world: &World) -> bool {
+    let by_event = |info: &rules::RuleInfo| HASH_FIELDS.iter().any(|field| info.fields.reads(field));
+    world.standing.iter().any(|entry| standing::about_hashes(&entry.value))
+        || world.policies.rules().iter().any(by_event)
+}
+
+/// The hashes that entries are about.
+fn hash_rules(compiled: &Compiled) -> HashSet<Digest> {
+    let digest = |(place, _): &(Place, Held)| match place.target {
+        Target::Hash(digest) => Some(digest),
+        _ => None,
+    };
+    compiled.entries.iter().filter_map(digest).collect()
+}
+
+/// Fields of events that have the hash of an executable.
+const HASH_FIELDS: [&str; 2] = ["process.hash.sha256", "file.hash.sha256"];
 
 /// The word for a mode.
 #[must_use]

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sentinel_common::{FileId, event::Task};
+use sentinel_common::{FileId, content::Digest, event::Task};
 
 use crate::container::Containers;
 
@@ -53,6 +53,8 @@ pub struct Image {
     pub path: Arc<str>,
     /// Its identity.
     pub file: FileId,
+    /// Its SHA-256, if it is known.
+    pub hash: Option<Digest>,
 }
 
 /// A process further up.
@@ -195,6 +197,12 @@ impl Processes {
         }
     }
 
+    /// The hash of a file that some run has become known.
+    pub fn hashed(&mut self, file: FileId, digest: Digest) {
+        let images = self.table.values_mut().map(|process| &mut process.image);
+        images.filter(|image| image.file == file && image.hash.is_none()).for_each(|image| image.hash = Some(digest));
+    }
+
     /// How many are known.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -282,7 +290,7 @@ mod tests {
     }
 
     fn image(path: &str, ino: u64) -> Image {
-        Image { path: path.into(), file: FileId { ino, dev: 1, generation: 0 } }
+        Image { path: path.into(), file: FileId { ino, dev: 1, generation: 0 }, hash: None }
     }
 
     #[test]

@@ -56,6 +56,8 @@ const KINDS: [(u16, &str); 19] = [
 const OPEN_EXITS: &str = "sys_exit_open";
 /// The hook that names destinations, which can be switched off.
 const INGRESS: &str = "ingress";
+/// The hook that hashes executables, where it can.
+const HASHES: &str = "bprm_hash";
 /// The hook on network devices, which is on in enforce mode only.
 const FORWARD: &str = "forward";
 
@@ -141,7 +143,7 @@ impl Daemon {
             let all = self.kernel.hooks.iter().zip(hooks);
             all.filter(|(state, _)| state.hook.refuses && (state.attached || state.hook.attach != Attach::Devices))
         };
-        let on_files = |hook: &Hook| hook.on_changes() || hook.on_mappings();
+        let on_files = |hook: &Hook| hook.on_changes() || hook.on_mappings() || hook.hashes();
         let open = |which: fn(&Hook) -> bool| {
             let all = refusing().filter(|(state, status)| which(state.hook) && !status.proven && !unneeded(status));
             let all: Vec<String> = all.map(|(_, status)| format!("{}: {}", status.name, why(status))).collect();
@@ -161,6 +163,8 @@ impl Daemon {
             exec_rules: reach.execs,
             changes_open: open(Hook::on_changes),
             loader_open: open(Hook::on_mappings),
+            hash_rules: self.pipeline.world.unknowns.hash.is_some(),
+            hashes_late: open(Hook::hashes),
             scoped: self.kernel.scoped(),
             bypass_allowed: self.config.bypass == Bypass::Allow,
             bypass_closed: proven("socket_create") && proven("file_open"),
@@ -282,6 +286,7 @@ fn unneeded(hook: &HookStatus) -> bool {
 /// off, are not missed.
 fn unseen(hook: &HookStatus) -> bool {
     let unneeded = unneeded(hook)
+        || hook.name == HASHES
         || hook.name == OPEN_EXITS
         || ([INGRESS, FORWARD].contains(&hook.name.as_str()) && !hook.attached);
     !unneeded && !hook.proven

@@ -25,15 +25,19 @@ use crate::{
     embargo::Programmes,
     guard::{self, Own},
     identity::Identities,
+    kernel::contents::AllowLists,
     kernel::verdicts::{Held, LONGEST_PATH, Place, Table, Target},
     labels::Labels,
     world::{Numbers, Rule, only_reported, standing_rule},
 };
 
+mod images;
 mod places;
 mod remarks;
 
 pub use remarks::Remark;
+
+pub use images::{Images, LIBRARIES, Unknowns, about_hashes};
 
 /// A standing rule that cannot be put in force.
 #[derive(Debug, Error)]
@@ -73,6 +77,10 @@ pub struct Compiled {
     pub files: Vec<FileId>,
     /// Labelled directories.
     trees: Vec<places::Tree>,
+    /// What runs.
+    pub images: Images,
+    /// Lists of what may run.
+    pub allow: AllowLists,
     /// What was labelled.
     pub labels: Labels,
     /// What the operator should know.
@@ -152,6 +160,11 @@ pub fn compile(all: &[Ruling], setting: &Setting, numbers: &mut Numbers) -> Resu
         errors.push(StandingError { file: String::new(), line: 0, id: String::new(), what, code: "standing-refused" });
     }
     out.remarks.extend(remarks::contradictions(all, jiff::Timestamp::now().as_second()));
+    let (lists, problem) = out.images.lists(&identities);
+    out.allow = lists;
+    if let Some(what) = problem {
+        errors.push(StandingError { file: String::new(), line: 0, id: String::new(), what, code: "standing-refused" });
+    }
     let trees = places::entries_of(&out.trees);
     out.entries.extend(trees);
     allow_list(&allowed, &mut out);
@@ -190,8 +203,8 @@ fn conflict(entries: &[(Place, Held)], allowed: &[Allowed]) -> Option<String> {
 
 /// All that a member says: two equal members are one rule, and a change of any part makes another.
 fn text_of(entry: &StandingEntry) -> String {
-    let StandingEntry { id, value, access, only, except, severity, mode, .. } = entry;
-    format!("{id:?} {value:?} {access:?} {only:?} {except:?} {severity:?} {mode:?}")
+    let StandingEntry { id, value, access, only, except, severity, mode, on_error, .. } = entry;
+    format!("{id:?} {value:?} {access:?} {only:?} {except:?} {severity:?} {mode:?} {on_error:?}")
 }
 
 /// One entry being compiled.
@@ -223,17 +236,19 @@ impl One<'_> {
             }
             StandingValue::BlockPath(pattern) => {
                 self.path(pattern, self.access(), limits, out)?;
+                self.without_path(limits, out);
             }
-            StandingValue::BlockExecutable(pattern) => self.path(pattern, 1 << Access::Exec as u32, limits, out)?,
+            StandingValue::BlockExecutable(pattern) => {
+                self.path(pattern, 1 << Access::Exec as u32, limits, out)?;
+                self.without_path(limits, out);
+            }
             StandingValue::Exemption(exemption) => self.exemption(exemption, limits, out)?,
             StandingValue::BlockRegion(code) => {
                 let selection = Selection::regions([self.region(code)?]);
                 out.countries.block.push((selection, self.country_entry(limits)));
             }
-            StandingValue::BlockHash(_) => return Err(cannot("block_hashes", "use block_executables").into()),
-            StandingValue::AllowExecutable(_) => {
-                return Err(cannot("allow_executables", "use block_executables").into());
-            }
+            StandingValue::BlockHash(digest) => self.hash(Table::Block, digest, limits, out)?,
+            StandingValue::AllowExecutable(pattern) => self.allow(pattern, limits, out)?,
         }
         Ok(())
     }
@@ -293,9 +308,6 @@ impl One<'_> {
     }
 
     fn exemption(&self, exemption: &Exemption, limits: u16, out: &mut Compiled) -> Result<(), String> {
-        if !exemption.hashes.is_empty() {
-            return Err(cannot("exemptions of hashes", "exempt countries, regions, cidrs, paths or executables"));
-        }
         let left = exemption.expires.saturating_sub(jiff::Timestamp::now().as_second());
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else {
             out.notices.push(format!("exemption {} has expired and no longer applies", exemption.id));
@@ -315,6 +327,9 @@ impl One<'_> {
         }
         for pattern in &exemption.paths {
             out.entries.push((path_place(Table::Exempt, pattern)?, held));
+        }
+        for digest in &exemption.hashes {
+            out.entries.push((Place::new(Table::Exempt, Target::Hash(*digest), Subject::ANYONE), held));
         }
         let exec = self.held(limits, 1 << Access::Exec as u32, expires);
         for pattern in &exemption.executables {

@@ -230,6 +230,10 @@ pub struct Facts {
     pub changes_open: Option<String>,
     /// The same for mapping a file to execute it.
     pub loader_open: Option<String>,
+    /// Whether a rule is about hashes.
+    pub hash_rules: bool,
+    /// Why the kernel does not hash what it executes, if it does not.
+    pub hashes_late: Option<String>,
     /// Whether the scope is one cgroup.
     pub scoped: bool,
     /// Whether the settings leave sockets and devices alone that send past every hook on destinations.
@@ -287,6 +291,12 @@ pub fn conclude(facts: &Facts) -> (Enforcement, Vec<String>) {
     if let Some(open) = facts.loader_open.as_ref().filter(|_| facts.exec_rules) {
         reasons.push(format!("exec_by_loader: the dynamic loader can run a refused program as data, at {open}"));
     }
+    if let Some(why) = facts.hashes_late.as_ref().filter(|_| facts.hash_rules) {
+        reasons.push(format!(
+            "hashes: the kernel does not hash what it executes, so a new file is known only after it has run (on_error says \
+             what becomes of it): {why}"
+        ));
+    }
     (if reasons.is_empty() { Enforcement::Full } else { Enforcement::Partial }, reasons)
 }
 
@@ -321,6 +331,14 @@ mod tests {
         assert!(matches!(&reasons[..], [one] if one.starts_with("file_changes: ")), "{reasons:?}");
         let (_, reasons) = conclude(&Facts { exec_rules: true, ..facts });
         assert!(matches!(&reasons[..], [one] if one.starts_with("exec_by_loader: ")), "{reasons:?}");
+    }
+
+    #[test]
+    fn hashes_that_come_late_are_a_reason_where_a_rule_is_about_hashes() {
+        let facts = Facts { enforce: true, any_proven: true, hashes_late: Some("no".into()), ..Facts::default() };
+        assert_eq!(conclude(&facts).0, Enforcement::Full);
+        let (_, reasons) = conclude(&Facts { hash_rules: true, ..facts });
+        assert!(matches!(&reasons[..], [one] if one.starts_with("hashes: ")), "{reasons:?}");
     }
 
     #[test]

@@ -3,10 +3,14 @@
 //! Invariant: a number, once given, always means the same rule text, so an entry written under an older
 //! generation is still attributed rightly.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use geoip::Votes;
 use rules::{Policies, RuleInfo, Severity, StandingEntry, Technique};
+use sentinel_common::content::Digest;
 
 use crate::{
     config::Mode,
@@ -14,6 +18,7 @@ use crate::{
     embargo::Programmes,
     labels::Labels,
     operator::Blocks,
+    standing::Unknowns,
 };
 
 /// The number of canary entries; never given to a rule.
@@ -157,6 +162,10 @@ pub struct World {
     pub generation: u32,
     /// Numbers of the event rules, by their index.
     pub event_rules: Vec<u32>,
+    /// What it means that the hash or the path of a file cannot be had.
+    pub unknowns: Unknowns,
+    /// Hashes that rules are about.
+    pub hash_rules: Arc<HashSet<Digest>>,
     /// The rule that unknown countries alert under.
     pub unknown_alerts: bool,
 }

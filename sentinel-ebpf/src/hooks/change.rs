@@ -11,17 +11,17 @@ use sentinel_common::{
     FileId,
     event::{Change, Task, flag, kind},
     hook,
-    verdict::{Entry, access, origin},
+    verdict::{Entry, access, active, origin},
 };
 
 use super::{lsm_answer, refused_before};
 use crate::{
-    emit,
+    content, emit,
     maps::config,
     path::{self, Place},
     scratch::Builder,
     task,
-    verdict::{self, Ask, NOT_WANTED, Question, Wanted},
+    verdict::{self, Ask, MAPPED, NO_IMAGE, NOT_WANTED, Question, Wanted},
 };
 
 const CREATE: u32 = access::CREATE as u32;
@@ -38,12 +38,20 @@ pub(super) struct Object {
     wanted: Wanted,
     /// Whether the search for labelled directories starts at the object itself and not above it.
     itself: bool,
+    /// Whether it is to run.
+    image: u32,
 }
 
 impl Object {
     #[inline(always)]
     pub(super) fn new(place: Place, wanted: Wanted) -> Self {
-        Self { place, wanted, itself: false }
+        Self { place, wanted, itself: false, image: NO_IMAGE }
+    }
+
+    /// What is mapped to be executed.
+    #[inline(always)]
+    pub(super) fn image(place: Place, wanted: Wanted) -> Self {
+        Self { image: MAPPED, ..Self::new(place, wanted) }
     }
 }
 
@@ -183,7 +191,7 @@ fn attribute(hook: u32, dentry: u64) -> i32 {
 /// A mount hides what it covers, and of a directory all that is in it.
 #[inline(always)]
 fn mount(hook: u32, path: u64) -> i32 {
-    change(kind::MOUNT, hook, Object { place: Place::of(path), wanted: WRITE, itself: true }, None)
+    change(kind::MOUNT, hook, Object { itself: true, ..Object::new(Place::of(path), WRITE) }, None)
 }
 
 /// Verdict on the object and on its new name if there is one, event, answer.
@@ -209,8 +217,13 @@ pub(super) fn change(kind: u16, hook: u32, object: Object, target: Option<Object
         event.target_links = path::read(inode + u64::from(config!(offsets.inode_i_nlink)));
     }
     task::current(&mut event.header.task);
+    if kind == kind::MMAP {
+        let classes = verdict::active_classes();
+        let news = content::look(builder.scratch(), inode, classes, false);
+        event.header.flags |= if news && classes & active::HASH_RULE != 0 { flag::HASH_UNKNOWN } else { 0 };
+    }
     let entry = judge(hook, &mut builder, event, &object, target.as_ref());
-    if kind == kind::MMAP && entry.rule == 0 {
+    if kind == kind::MMAP && entry.rule == 0 && event.header.flags & flag::HASH_UNKNOWN == 0 && config!(learn) == 0 {
         emit::settle(hook, &entry);
     } else {
         report((kind, hook), &mut builder, event, &entry);
@@ -276,6 +289,8 @@ fn ask(
         path: if whole { length as u64 } else { 0 },
         hook,
         wanted: object.wanted,
+        image: object.image,
+        cut: u32::from(!whole),
     };
     verdict::file(builder, &event.header.task, ask)
 }

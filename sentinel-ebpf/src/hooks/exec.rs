@@ -7,6 +7,7 @@
 use aya_ebpf::{macros::lsm, programs::LsmContext};
 use sentinel_common::{
     FileId,
+    content::state,
     event::{Exec, flag, kind},
     hook,
     verdict::{Entry, access},
@@ -14,12 +15,12 @@ use sentinel_common::{
 
 use super::{lsm_answer, refused_before};
 use crate::{
-    emit,
+    content, emit,
     maps::config,
     path::{self, Place},
     scratch::Builder,
     task::{self, Object, field},
-    verdict::{self, Ask, NOT_WANTED, Question, Wanted},
+    verdict::{self, Ask, EXECUTED, NOT_WANTED, Question, Wanted},
 };
 
 /// The access that is asked for.
@@ -64,6 +65,8 @@ fn check(bprm: Object) -> i32 {
 fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) -> Entry {
     let place = Place::of_file(file as u64);
     let (length, whole) = path::prepend(builder, place);
+    let inode = field!(file, file_f_inode, Object);
+    let news = content::look(builder.scratch(), inode as u64, verdict::active_classes(), true);
     let ask = Ask {
         file: event.file,
         stays_in: FileId::default(),
@@ -74,6 +77,8 @@ fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) ->
         path: if whole { length as u64 } else { 0 },
         hook: hook::BPRM_CHECK,
         wanted: EXEC,
+        image: EXECUTED,
+        cut: u32::from(!whole),
     };
     let entry = verdict::file(builder, &event.header.task, ask);
     if emit::settle(hook::BPRM_CHECK, &entry) || task::is_own(&event.header.task) {
@@ -81,17 +86,20 @@ fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) ->
     }
     event.path = length as u16;
     let interpreter = is_interpreter(bprm);
+    // SAFETY: the buffer is ours.
+    let unhashed = unsafe { (*builder.scratch()).content.hashed.state } == state::UNDEFINED;
     event.header.flags |= if whole { 0 } else { flag::PATH_TRUNCATED };
     // Without it a note is the first of its execve: notes of an attempt that failed before are void.
     event.header.flags |= if interpreter { flag::INTERPRETED } else { 0 };
     event.header.verdict = verdict::record(&entry);
     if verdict::refuses(&entry) {
-        let inode = field!(file, file_f_inode, Object);
         event.mode = u32::from(field!(inode, inode_i_mode, u16));
         event.links = field!(inode, inode_i_nlink, u32);
+        builder.append_content();
         emit::send_built_acting(kind::EXEC, entry.rule, builder, event, |e| &mut e.header);
-    } else if entry.rule != 0 || (!interpreter && is_script(bprm)) {
+    } else if entry.rule != 0 || news || unhashed || (!interpreter && is_script(bprm)) {
         event.header.kind = kind::BEFORE_EXEC;
+        builder.append_content();
         emit::send_built_acting(kind::BEFORE_EXEC, 0, builder, event, |e| &mut e.header);
     }
     entry

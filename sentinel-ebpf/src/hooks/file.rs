@@ -18,7 +18,7 @@ use crate::{
     path::{self, Place},
     scratch::Builder,
     task::{self, Object, field},
-    verdict::{self, Ask, NOT_WANTED, Question, Wanted},
+    verdict::{self, Ask, NO_IMAGE, NOT_WANTED, Question, Wanted},
 };
 
 /// `file.f_flags`: the open empties the file, which is a write however it is opened.
@@ -157,6 +157,8 @@ fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
         path: if whole { length as u64 } else { 0 },
         hook,
         wanted: wanted(event.fmode),
+        image: NO_IMAGE,
+        cut: u32::from(!whole),
     };
     let mut entry = verdict::file(&builder, &event.header.task, ask);
     let question = Question { hook, task: &event.header.task, port: 0, protocol: 0 };

@@ -49,9 +49,9 @@ fn mapped(hook: u32, place: Place, protection: u64, previous: i32) -> i32 {
         return 0;
     }
     let id = path::inode_id(path::inode_of(place.dentry));
-    if id.is_none() || !verdict::any_about_files() || id == task::current_executable() {
+    if id.is_none() || (!verdict::any_about_images() && config!(learn) == 0) || id == task::current_executable() {
         emit::settle(hook, &Entry::NONE);
         return 0;
     }
-    change(kind::MMAP, hook, Object::new(place, EXEC), None)
+    change(kind::MMAP, hook, Object::image(place, EXEC), None)
 }

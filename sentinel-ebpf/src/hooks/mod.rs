@@ -8,6 +8,7 @@ mod dns;
 mod exec;
 mod file;
 mod forward;
+mod hash;
 mod mmap;
 mod net;
 mod packet;

@@ -15,11 +15,12 @@ use sentinel_common::{
 };
 
 use crate::{
-    emit,
+    content, emit,
     maps::config,
     path::{self, Place},
     scratch::{Builder, MIDDLE, masked},
     task::{self, Object, field},
+    verdict,
 };
 
 /// `void sched_process_fork(struct task_struct *parent, struct task_struct *child)`, since 2.6.
@@ -121,6 +122,8 @@ fn exec(builder: &mut Builder, event: &mut Exec, bprm: Object) {
     event.directory = directory as u16;
     event.args = args as u16;
     event.filename = name(builder, filename) as u16;
+    content::look(builder.scratch(), inode as u64, verdict::active_classes(), false);
+    builder.append_content();
     event.header.flags = flags(whole, args_whole, interpreted);
     event.header.flags |= if interactive() { flag::INTERACTIVE } else { 0 };
     event.header.flags |= if field!(bprm, binprm_per_clear, u32) != 0 { flag::PRIVILEGED } else { 0 };

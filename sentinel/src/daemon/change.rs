@@ -122,11 +122,12 @@ impl Daemon {
                 c.alerts.clone(),
                 c.record.clone(),
                 c.audit.clone(),
+                (c.learn.clone(), c.hashing),
             )
         };
         if fixed(&config) != fixed(&self.config) {
             bail!(
-                "mode, scope, directories, sinks, record, [audit], dns_names, forward, canary_seconds and [policies] watch change only by a \
+                "mode, scope, directories, sinks, record, learn, [audit], [hash] enabled, dns_names, forward, canary_seconds and [policies] watch change only by a \
                  restart"
             );
         }

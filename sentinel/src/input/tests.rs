@@ -45,7 +45,7 @@ fn common(flags: u32) -> Common {
 }
 
 fn acting() -> Process {
-    let image = |path: &str, ino| Image { path: path.into(), file: id(ino) };
+    let image = |path: &str, ino| Image { path: path.into(), file: id(ino), hash: Some([7; 32]) };
     let args = Arc::new(["tool".to_owned(), "-x".to_owned()]);
     let ancestors = Arc::new([Ancestor { pid: 6, executable: "/sbin/init".into() }]);
     Process::known(image("/usr/bin/tool.sh", 1), image("/bin/sh", 2), args, ancestors)
@@ -82,6 +82,7 @@ fn events() -> Vec<Input> {
         directory: Vec::new(),
         args: Vec::new(),
         filename: Vec::new(),
+        content: Content::default(),
     };
     let open_event = Open { common: common(0), file: id(3), fmode: 3, mode: 0, links: 1, path };
     let net = |kind| Network {
@@ -108,7 +109,7 @@ fn events() -> Vec<Input> {
     let changes = changes.into_iter().map(|number| change(&change_event(number), &actor, &host));
     let others = [
         exec(&exec_event, None, &actor, &host),
-        refused_exec(&exec_event, &actor, &host),
+        refused_exec(&exec_event, Some([9; 32]), &actor, &host),
         open(&open_event, &actor, &host),
         network(&net(kind::CONNECT), &known, &actor, &host),
         network(&net(kind::SEND), &known, &actor, &host),

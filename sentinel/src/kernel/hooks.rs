@@ -66,6 +66,18 @@ pub struct Hook {
 }
 
 impl Hook {
+    /// The place in the kernel, where the program has a name of its own.
+    #[must_use]
+    pub fn place(&self) -> &'static str {
+        if self.hashes() { "bprm_check_security" } else { self.name }
+    }
+
+    /// Whether it is the one that hashes executables, which is missed only where a rule is about hashes.
+    #[must_use]
+    pub const fn hashes(&self) -> bool {
+        self.id == hook::BPRM_HASH
+    }
+
     /// Whether it is one of those on changes of names and files, which are missed only where a rule needs them.
     #[must_use]
     pub const fn on_changes(&self) -> bool {
@@ -130,6 +142,8 @@ pub const HOOKS: [Hook; hook::COUNT as usize] = [
     row!(MOVE_MOUNT, "move_mount", Lsm, File, true),
     row!(MMAP_FILE, "mmap_file", Lsm, Exec, true),
     row!(FILE_MPROTECT, "file_mprotect", Lsm, Exec, true),
+    // Attached after the one that decides, so that it runs before.
+    row!(BPRM_HASH, "bprm_hash", Lsm, Exec, true),
 ];
 
 /// Why a hook is not attached that this kernel does not have.

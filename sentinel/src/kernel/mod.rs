@@ -17,6 +17,7 @@ pub mod attach;
 mod btf;
 pub mod cgroup;
 mod clsact;
+pub mod contents;
 mod devices;
 pub mod features;
 mod geo;
@@ -93,6 +94,8 @@ pub struct Options {
     pub scope: Scope,
     /// Why LSM programs are not even to be tried.
     pub without_lsm: Option<String>,
+    /// Whether a policy is learned: more is reported then.
+    pub learn: bool,
     /// Whether DNS answers are looked at.
     pub dns_names: bool,
     /// Whether network devices are watched.
@@ -155,7 +158,7 @@ impl Kernel {
             enforce: u32::from(options.enforce),
             own_tgid: std::process::id(),
             scope_level: scope.level,
-            pad: 0,
+            learn: u32::from(options.learn),
             attached: 0,
             scope_cgroup: scope.id,
             offsets,
@@ -372,7 +375,7 @@ fn load_lsm(ebpf: &mut Ebpf, hooks: &[HookState], btf: &Btf) -> Result<(), Missi
             text if text.contains("os error 1)") => Missing::All(LSM_REFUSED.to_owned()),
             text => Missing::One(hook, text.replace(": ", " - ")),
         };
-        program.load(hook.name, btf).map_err(refused)?;
+        program.load(hook.place(), btf).map_err(refused)?;
         if !tried {
             let link = program.attach().map_err(refused)?;
             program.detach(link).map_err(refused)?;

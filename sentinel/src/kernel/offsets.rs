@@ -60,7 +60,7 @@ fn from_bytes(data: &[u8]) -> Result<Offsets, BtfError> {
     optional.into_iter().filter_map(|name| btf.structs(&[name]).ok()).for_each(|found| structs.extend(found));
     let mut offsets = Offsets::ZERO;
     for (name, field, place) in Offsets::FIELDS {
-        let found = structs.get(name).map_or(Ok(None), |at| btf.offset(*at, field))?;
+        let found = structs.get(name).map_or(Ok(None), |at| by_any_name(&btf, *at, field))?;
         if OPTIONAL.contains(name) && found.is_none() {
             continue;
         }
@@ -73,4 +73,15 @@ fn from_bytes(data: &[u8]) -> Result<Offsets, BtfError> {
         *place(&mut offsets) = found.unwrap_or_default();
     }
     Ok(offsets)
+}
+
+/// The offset of a field that may have several names, each with bytes to add: `new|old+8`.
+fn by_any_name(btf: &Btf, structure: usize, names: &str) -> Result<Option<u32>, BtfError> {
+    for name in names.split('|') {
+        let (name, more) = name.split_once('+').unwrap_or((name, "0"));
+        if let Some(offset) = btf.offset(structure, name)? {
+            return Ok(more.parse::<u32>().ok().map(|more| offset + more));
+        }
+    }
+    Ok(None)
 }

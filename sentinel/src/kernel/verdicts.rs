@@ -18,6 +18,7 @@ use geoip::TableImage;
 use sentinel_common::{
     FileId,
     address::Address,
+    content::{Digest, Fallbacks, FileVersion, Hashed},
     geo::ClassRules,
     verdict::{
         AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, NAME_KEY, NameKey, PATH_KEY,
@@ -27,11 +28,13 @@ use sentinel_common::{
 
 use super::{
     KernelError,
+    contents::{AllowLists, Contents},
     geo::GeoMaps,
     plain::{Plain, plain},
 };
 
 plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, BypassKey, PathKey, NameKey, FileId, State);
+plain!(FileVersion, Hashed, Fallbacks);
 
 /// Whether an entry blocks or exempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +85,8 @@ pub enum Target {
         /// Inode number.
         ino: u64,
     },
+    /// A content, by its SHA-256.
+    Hash(Digest),
     /// A path, or with `prefix` everything below a directory (the path then ends in `/`).
     Path {
         /// Bytes of the absolute path.
@@ -164,6 +169,7 @@ pub struct Verdicts {
     names: BpfHashMap<MapData, Plain<NameKey>, Plain<AccessEntries>>,
     trees: BpfHashMap<MapData, Plain<FileId>, Plain<AccessEntries>>,
     bypasses: BpfHashMap<MapData, Plain<BypassKey>, Plain<Entry>>,
+    contents: Contents,
     paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
     exempt_paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
     limits: BpfHashMap<MapData, Plain<LimitKey>, u32>,
@@ -186,12 +192,12 @@ macro_rules! take {
 pub(super) use take;
 
 /// Names the map in an error.
-fn named(map: &'static str) -> impl Fn(MapError) -> KernelError {
+pub(super) fn named(map: &'static str) -> impl Fn(MapError) -> KernelError {
     move |error| KernelError::Map { map, reason: super::chain(&error) }
 }
 
 /// A removal of what is not there is no error: an expired entry may be swept twice.
-fn removed(result: Result<(), MapError>) -> Result<(), MapError> {
+pub(super) fn removed(result: Result<(), MapError>) -> Result<(), MapError> {
     match result {
         Err(MapError::KeyNotFound) => Ok(()),
         Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
@@ -216,6 +222,7 @@ impl Verdicts {
             names: take!(ebpf, "NAMES"),
             trees: take!(ebpf, "TREES"),
             bypasses: take!(ebpf, "BYPASSES"),
+            contents: Contents::new(ebpf)?,
             paths: take!(ebpf, "PATHS"),
             exempt_paths: take!(ebpf, "EXEMPT_PATHS"),
             limits: take!(ebpf, "LIMITS"),
@@ -408,6 +415,36 @@ impl Verdicts {
         Ok(())
     }
 
+    /// Puts lists of what may run in force, and what happens where a hash or a path cannot be had.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if the kernel has no room; nothing that was allowed is refused then.
+    pub fn set_contents(&mut self, lists: &AllowLists, fallbacks: Fallbacks, hashing: bool) -> Result<(), KernelError> {
+        self.contents.set_fallbacks(fallbacks, hashing)?;
+        let result = self.contents.set_lists(lists);
+        self.sync_state()?;
+        result
+    }
+
+    /// Takes down the hash of a content, or that it has none. No verdict changes but that of this content.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if the map is full.
+    pub fn know(&mut self, version: FileVersion, hashed: Hashed) -> Result<(), KernelError> {
+        self.contents.know(version, hashed)
+    }
+
+    /// Forgets what is known of a content.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if the kernel refuses.
+    pub fn forget_content(&mut self, version: FileVersion) -> Result<(), KernelError> {
+        self.contents.forget(version)
+    }
+
     /// Writes the place, and every place inside it that its entries also hold for.
     fn sync_covered(&mut self, changed: &Place) -> Result<(), KernelError> {
         let inside: Vec<Place> = match changed.target {
@@ -424,6 +461,7 @@ impl Verdicts {
             | Target::File { .. }
             | Target::Name { .. }
             | Target::Tree { .. }
+            | Target::Hash(_)
             | Target::Path { prefix: false, .. }
             | Target::Bypass { .. } => vec![changed.clone()],
         };
@@ -466,6 +504,7 @@ impl Verdicts {
             (Target::Tree { dev, ino }, _) => {
                 self.trees.insert(Plain(file_id(*dev, *ino)), Plain(value), 0).map_err(named("TREES"))
             }
+            (Target::Hash(digest), table) => self.contents.write(table, digest, first),
             (Target::Bypass { kind, number }, _) => self
                 .bypasses
                 .insert(Plain(BypassKey { kind: *kind, number: *number }), first, 0)
@@ -494,6 +533,7 @@ impl Verdicts {
             (Target::File { dev, ino }, _) => (self.files.remove(&file_key(*dev, *ino, place)), "FILES"),
             (Target::Name { dev, ino, name }, _) => (self.names.remove(&name_key(*dev, *ino, name)?), "NAMES"),
             (Target::Tree { dev, ino }, _) => (self.trees.remove(&Plain(file_id(*dev, *ino))), "TREES"),
+            (Target::Hash(digest), table) => return self.contents.erase(table, digest),
             (Target::Bypass { kind, number }, _) => {
                 (self.bypasses.remove(&Plain(BypassKey { kind: *kind, number: *number })), "BYPASSES")
             }
@@ -517,6 +557,10 @@ impl Verdicts {
             self.held.iter().filter(|(_, list)| !list.is_empty()).fold(0, |bits, (place, _)| bits | class(place));
         if !self.classes.is_empty() {
             bits |= active::GEO;
+        }
+        bits |= self.contents.classes();
+        if bits & active::HASH_RULE != 0 {
+            bits |= active::HASH;
         }
         // Odd, so it comes to each value once; and a mixture of the bytes of two values is not a third one soon.
         self.epoch = self.epoch.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -542,6 +586,7 @@ fn around(place: &Place) -> Vec<Place> {
         | Target::File { .. }
         | Target::Name { .. }
         | Target::Tree { .. }
+        | Target::Hash(_)
         | Target::Bypass { .. } => Vec::new(),
     };
     targets.into_iter().map(at).collect()
@@ -560,6 +605,7 @@ fn class(place: &Place) -> u32 {
         (Target::Bypass { .. }, _) => active::BYPASS,
         (Target::Name { .. }, _) => active::NAME,
         (Target::Tree { .. }, _) => active::TREE,
+        (Target::Hash(_), _) => active::HASH_RULE,
         (Target::Destination { port: None, .. }, _) => {
             by_subject(active::DESTINATION, active::DESTINATION_EXECUTABLE, active::DESTINATION_INSTANCE)
         }
@@ -619,7 +665,7 @@ const fn file_id(dev: u32, ino: u64) -> FileId {
 /// Longest name that an entry can hold.
 pub const LONGEST_NAME: usize = NAME_KEY;
 
-fn name_key(dev: u32, ino: u64, name: &[u8]) -> Result<Plain<NameKey>, KernelError> {
+pub(super) fn name_key(dev: u32, ino: u64, name: &[u8]) -> Result<Plain<NameKey>, KernelError> {
     if name.is_empty() || name.len() > LONGEST_NAME {
         let reason = format!("a name entry holds 1 to {LONGEST_NAME} bytes, this name has {}", name.len());
         return Err(KernelError::Map { map: "NAMES", reason });

@@ -103,10 +103,10 @@ impl Processes {
         let process = self.table.entry(key).or_insert_with(|| Process { key, ..Process::default() });
         (process.start, process.ancestors) = (task.start, ancestors);
         let path = if task.executable.is_none() { None } else { path };
-        process.image = Image { path: path.unwrap_or_default(), file: task.executable };
+        process.image = Image { path: path.unwrap_or_default(), file: task.executable, hash: None };
         // A child that has not executed anything yet is its parent over again.
         if let (Some(parent), true) = (inherited, first) {
-            process.image.path = parent.image.path;
+            (process.image.path, process.image.hash) = (parent.image.path, parent.image.hash);
             process.args = parent.args;
             process.interactive = parent.interactive;
         }

@@ -27,7 +27,7 @@ pub(super) fn read_process(pid: u32, expected: Option<Key>) -> Option<(Process, 
         fs::read_link(&link).map(|p| String::from_utf8_lossy(p.as_os_str().as_bytes()).into()).unwrap_or_default();
     let file = fs::metadata(&link).map(|meta| file_id(&meta)).unwrap_or_default();
     let args = split_args(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
-    let image = Image { path, file };
+    let image = Image { path, file, hash: None };
     let interactive = tty != 0 && [0, 2].iter().all(|number| device(pid, *number) == Some(tty));
     let process = Process { key, start: ticks * TICK, image, args, interactive, ..Process::default() };
     Some((process, Key { pid: parent, ticks: u64::MAX }))

@@ -116,6 +116,7 @@ impl Rules {
             Target::File { .. }
             | Target::Name { .. }
             | Target::Tree { .. }
+            | Target::Hash(_)
             | Target::Path { .. }
             | Target::Bypass { .. } => return,
         };

@@ -42,13 +42,18 @@ const DISK: u64 = 256 << 20;
 impl Ground {
     /// Mounts it and makes the tree.
     pub(super) fn new(ctx: &Ctx, on: On) -> Result<Self> {
-        let mut ground = Self { dir: ctx.path("ground"), mounted: Vec::new(), disk: false };
+        Self::new_at(ctx, on, "ground")
+    }
+
+    /// The same in a directory of this name: there may be two of different kinds.
+    pub(super) fn new_at(ctx: &Ctx, on: On, name: &str) -> Result<Self> {
+        let mut ground = Self { dir: ctx.path(name), mounted: Vec::new(), disk: false };
         fs::create_dir_all(&ground.dir)?;
         match on {
-            On::Tmpfs => ground.mount("tmpfs", &ctx.path("ground"), "tmpfs", "")?,
+            On::Tmpfs => ground.mount("tmpfs", &ctx.path(name), "tmpfs", "")?,
             On::Ext4 => {
                 ctx.command("mkfs.ext4").args(["-q", "-F", "/dev/ram0"]).success()?;
-                ground.mount("/dev/ram0", &ctx.path("ground"), "ext4", "")?;
+                ground.mount("/dev/ram0", &ctx.path(name), "ext4", "")?;
             }
             On::Btrfs => {
                 let disk = ctx.path("disk");
@@ -56,9 +61,9 @@ impl Ground {
                 ctx.command("losetup").arg("/dev/loop0").arg(&disk).success()?;
                 ground.disk = true;
                 ctx.command("mkfs.btrfs").args(["-q", "-f", "/dev/loop0"]).success()?;
-                ground.mount("/dev/loop0", &ctx.path("ground"), "btrfs", "")?;
+                ground.mount("/dev/loop0", &ctx.path(name), "btrfs", "")?;
             }
-            On::Overlay => ground.overlay(ctx)?,
+            On::Overlay => ground.overlay(ctx, name)?,
         }
         ground.dir = ground.dir.join("lab");
         if on != On::Overlay {
@@ -68,7 +73,7 @@ impl Ground {
     }
 
     /// The tree is in the layer below: what is changed is copied up first.
-    fn overlay(&mut self, ctx: &Ctx) -> Result<()> {
+    fn overlay(&mut self, ctx: &Ctx, name: &str) -> Result<()> {
         let layers = ctx.path("layers");
         fs::create_dir_all(&layers)?;
         self.mount("tmpfs", &layers, "tmpfs", "")?;
@@ -78,7 +83,7 @@ impl Ground {
         tree(&layers.join("lower/lab"))?;
         let at = layers.display();
         let options = format!("lowerdir={at}/lower,upperdir={at}/upper,workdir={at}/work,redirect_dir=on");
-        self.mount("overlay", &ctx.path("ground"), "overlay", &options)
+        self.mount("overlay", &ctx.path(name), "overlay", &options)
     }
 
     fn mount(&mut self, source: &str, at: &Path, kind: &str, options: &str) -> Result<()> {

@@ -40,7 +40,9 @@ mod files_load;
 mod files_ways;
 mod geo_files;
 mod hot_reload;
+mod images;
 mod jurisdictions;
+mod learn;
 mod leftovers;
 mod names;
 mod operator_blocks;
@@ -73,6 +75,8 @@ pub fn all() -> Vec<Scenario> {
     all.extend(files_ways::all());
     all.extend(files_identity::all());
     all.extend(files_load::all());
+    all.extend(images::all());
+    all.extend(learn::all());
     all.extend(enforce_standing_refused::all());
     all.extend(enforce_standing_reload::all());
     all.extend(hot_reload::all());

@@ -34,6 +34,8 @@ pub(in crate::cli) struct Event {
     pub(in crate::cli) recorded: Recorded,
     /// Accesses, a bit each; 0 for what is about no file.
     pub(in crate::cli) access: u32,
+    /// The control group that it happened in, if it was recorded.
+    pub(in crate::cli) cgroup: Option<String>,
 }
 
 /// The kernel's verdict, as recorded.
@@ -115,8 +117,16 @@ pub(in crate::cli) fn read(mut value: Value) -> Result<Line, String> {
     let time = text(&value, &["@timestamp"]).and_then(|text| text.parse::<Timestamp>().ok());
     let recorded = recorded(&value["sentinel"]);
     let access = access_of(kind, &value);
+    let cgroup = text(&value, &["sentinel", "cgroup"]).map(ToOwned::to_owned);
     strip(&mut value);
-    Ok(Line::Event(Box::new(Event { kind, input: value, time: time.map(Timestamp::as_microsecond), recorded, access })))
+    Ok(Line::Event(Box::new(Event {
+        kind,
+        input: value,
+        time: time.map(Timestamp::as_microsecond),
+        recorded,
+        access,
+        cgroup,
+    })))
 }
 
 /// The first line of an error, without where in the line it is.
@@ -206,6 +216,10 @@ pub(in crate::cli) struct Facts<'e> {
     pub(in crate::cli) process: Option<(u64, &'e str)>,
     /// The user.
     pub(in crate::cli) uid: Option<u32>,
+    /// The control group, in recordings.
+    pub(in crate::cli) cgroup: Option<&'e str>,
+    /// Hashes of the program and of the script of an exec.
+    pub(in crate::cli) hashes: [Option<&'e str>; 2],
 }
 
 impl Event {
@@ -226,6 +240,9 @@ impl Event {
             actor: if exec { previous() } else { executable },
             process: pid.map(|pid| (pid, text(&["process", "start"]).unwrap_or_default())),
             uid: text(&["process", "user", "id"]).and_then(|id| id.parse().ok()),
+            cgroup: self.cgroup.as_deref(),
+            hashes: [text(&["process", "hash", "sha256"]), text(&["file", "hash", "sha256"])]
+                .map(|hash| hash.filter(|_| exec)),
         }
     }
 

@@ -28,7 +28,7 @@ fn task(number: u32, parent: u32, executable: FileId) -> Task {
 }
 
 fn exec(all: &mut Processes, task: &Task, path: &str) {
-    let image = Image { path: path.into(), file: task.executable };
+    let image = Image { path: path.into(), file: task.executable, hash: None };
     all.exec(task, image, Arc::new([]), false, false);
 }
 
@@ -112,7 +112,7 @@ fn the_path_of_an_executable_is_known_again() {
     assert_eq!(&*all.of(&task(2, 1, file)).image.path, path);
     // What lies at that path is another file now.
     let gone = FileId { ino: file.ino.wrapping_add(1), ..file };
-    all.paths.learn(&Image { path: path.into(), file: gone });
+    all.paths.learn(&Image { path: path.into(), file: gone, hash: None });
     assert_eq!(&*all.of(&task(2, 1, gone)).image.path, "");
 }
 
