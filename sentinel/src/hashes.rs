@@ -199,7 +199,7 @@ fn hash(path: &Path, version: &FileVersion, max_bytes: u64) -> Option<Hashed> {
         sha.update(&buffer[..read]);
     }
     let digest: Digest = sha.finalize().into();
-    is_version(&file.metadata().ok()?, version).then_some(Hashed { digest, state: state::KNOWN, generation: 0 })
+    is_version(&file.metadata().ok()?, version).then_some(Hashed { digest, state: state::KNOWN, pad: 0 })
 }
 
 /// Whether a file is at this version. Inode numbers are not compared: on overlayfs those that are shown are others than the
@@ -214,7 +214,7 @@ fn is_version(meta: &fs::Metadata, version: &FileVersion) -> bool {
 #[must_use]
 pub fn version_of(meta: &fs::Metadata, file: FileId) -> FileVersion {
     let ctime_nsec = u32::try_from(meta.ctime_nsec()).unwrap_or_default();
-    FileVersion { file, ctime: meta.ctime(), size: meta.len(), ctime_nsec, generation: 0 }
+    FileVersion { file, ctime: meta.ctime(), size: meta.len(), ctime_nsec, pad: 0 }
 }
 
 /// Where the executable of a process can be had: by the process itself, else by its path, as the process sees it and as we do.
@@ -277,7 +277,7 @@ mod tests {
     fn what_a_rule_is_about_is_never_forgotten() {
         let mut hashes = Hashes::start(false, 1, true).unwrap();
         let version = |ino| FileVersion { file: FileId { ino, dev: 1, generation: 0 }, ..FileVersion::default() };
-        let hashed = |byte| Hashed { digest: [byte; 32], state: state::KNOWN, generation: 0 };
+        let hashed = |byte| Hashed { digest: [byte; 32], state: state::KNOWN, pad: 0 };
         let keep = |digest: &Digest| digest[0] == 1;
         assert!(hashes.remember(version(0), hashed(1), keep).is_empty());
         let gone: usize = (1..MOST as u64 + 10).map(|ino| hashes.remember(version(ino), hashed(2), keep).len()).sum();
