@@ -531,14 +531,30 @@ fn path_entry_of<const N: usize, const F: usize>(
 /// The first entry that holds for one of the wanted accesses.
 #[inline(always)]
 fn wanted_entry(q: &Question, entries: *const AccessEntries, wanted: &Wanted, limited: bool) -> Found {
-    for index in *wanted {
+    let wanted = u64::from(wanted[0]) | u64::from(wanted[1]) << 8 | u64::from(wanted[2]) << 16;
+    let how = wanted | u64::from(limited) << 24 | u64::from(q.hook) << 32;
+    match wanted_holds(entries, q.task, how) {
+        0 => core::ptr::null(),
         // SAFETY: a map value; the mask keeps the index below the length.
-        let entry = unsafe { &raw const (*entries).by_access[index as usize & (access::PLACES - 1)] };
-        if index < NOT_WANTED && holds(q, entry, limited) {
-            return entry;
+        place => unsafe { &raw const (*entries).by_access[(place as usize - 1) & (access::PLACES - 1)] },
+    }
+}
+
+/// A global function, as above: there are many places where entries are found, and the verifier would walk all of this in each
+/// of them. One more than the index of the entry; 0: none.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn wanted_holds(entries: *const AccessEntries, task: *const Task, how: u64) -> u32 {
+    // SAFETY: callers pass references; the verifier, which looks at this alone, wants to see the null checks.
+    let (Some(entries), Some(task)) = (unsafe { entries.as_ref() }, unsafe { task.as_ref() }) else { return 0 };
+    let q = Question { hook: (how >> 32) as u32, task, port: 0, protocol: 0 };
+    for index in [how as u32 & 0xff, (how >> 8) as u32 & 0xff, (how >> 16) as u32 & 0xff] {
+        let place = index as usize & (access::PLACES - 1);
+        if index < NOT_WANTED && holds(&q, &raw const entries.by_access[place], how >> 24 & 1 != 0) {
+            return place as u32 + 1;
         }
     }
-    core::ptr::null()
+    0
 }
 
 /// Whether an entry is in force for this hook, now, and, if it can have limits, for this subject. Only standing
