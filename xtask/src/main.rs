@@ -3,6 +3,7 @@
 //! Invariant: every verb does the set-up it needs itself, so that `cargo xtask run` and `cargo xtask test` work in a bare
 //! clone. Not here: what is tested; that is the crates' own tests and the `sentinel-tests` program.
 
+mod formats;
 #[cfg(feature = "geodata")]
 mod geodata;
 mod project;
