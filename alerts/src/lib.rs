@@ -15,6 +15,7 @@ mod formats;
 mod redact;
 mod sequence;
 mod sinks;
+mod spool;
 mod terms;
 
 pub use alert::{
@@ -28,5 +29,6 @@ pub use sequence::Sequencer;
 
 /// JSON Schema of the object `sentinel`, in force as long as [`SCHEMA_VERSION`] is 1.
 pub const ALERT_SCHEMA: &str = include_str!("../schema/sentinel-1.json");
-pub use sinks::{DEFAULT_QUEUE_BYTES, Lost, Sink, SinkError, SinkSet, SinkState, SinkStatus};
+pub use sinks::{Lost, Sink, SinkError, SinkSet, SinkSettings, SinkState, SinkStatus, SpoolStatus};
+pub use spool::SpoolOptions;
 pub use terms::{Action, DecidedIn, Decision, Effect, Mode, Severity, UnknownTerm, Verb};

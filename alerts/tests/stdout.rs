@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use alerts::{DEFAULT_QUEUE_BYTES, Sink, SinkSet};
+use alerts::{Format, Sink, SinkSet, SpoolOptions};
 use serde_json::Value;
 
 const COUNT: usize = 1_000;
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 fn alert() -> ExitCode {
     let mut go = String::new();
     std::io::stdin().read_line(&mut go).unwrap();
-    let set = SinkSet::open(&[Sink::Stdout], DEFAULT_QUEUE_BYTES).unwrap();
+    let set = SinkSet::open(&[Sink::Stdout.into()], Format::Ecs, &SpoolOptions::default()).unwrap();
     for number in 0..COUNT {
         set.send(&Arc::from(line(number)));
     }

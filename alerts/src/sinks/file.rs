@@ -2,9 +2,11 @@
 //!
 //! Invariants: lines are appended, never inserted; a file that is made gets mode 0640 (less what the umask takes); the
 //! descriptor is closed on exec, as the standard library does for all it opens; after a failed reopen the old file
-//! keeps taking lines.
+//! keeps taking lines; a line that a full disk did not take is tried again.
 //!
-//! Not here: rotation. logrotate moves the file and sends SIGHUP, which becomes `reopen`.
+//! Not here: rotation (`file/rotate.rs`), where it is not left to logrotate, which moves the file and sends SIGHUP.
+
+mod rotate;
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -13,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use super::lines::Lines;
 use super::spec::text;
-use super::{Output, SinkError, WriteError};
+use super::{Line, Output, SinkError, SinkSettings, Written};
+use rotate::Rotation;
 
 /// Alerts name users, paths and arguments: not for everybody.
 const MODE: u32 = 0o640;
@@ -21,21 +24,43 @@ const MODE: u32 = 0o640;
 pub(super) struct FileOutput {
     path: PathBuf,
     lines: Lines,
+    rotation: Rotation,
+    /// What went wrong with the last rotation; alerts go on into the old file.
+    unrotated: Option<String>,
 }
 
 impl FileOutput {
-    pub(super) fn open(path: &Path) -> Result<Self, SinkError> {
-        Ok(Self { path: path.to_owned(), lines: open_lines(path)? })
+    pub(super) fn open(path: &Path, settings: &SinkSettings) -> Result<Self, SinkError> {
+        let rotation = Rotation::new(path, settings)?;
+        let mut output = Self { path: path.to_owned(), lines: open_lines(path)?, rotation, unrotated: None };
+        output.rotation.begin(path);
+        Ok(output)
+    }
+
+    /// Puts a file that is full or old aside and begins a new one.
+    fn rotate(&mut self) {
+        if !self.rotation.is_due(self.lines.written()) {
+            return;
+        }
+        let rotated = self.rotation.rotate(&self.path).and_then(|()| self.reopen());
+        self.unrotated = rotated.err().map(|error| format!("rotating: {error}"));
     }
 }
 
 impl Output for FileOutput {
-    fn write(&mut self, line: &str) -> Result<(), WriteError> {
-        self.lines.write(line).map_err(WriteError::Lost)
+    fn write(&mut self, lines: &[Line<'_>]) -> Written {
+        self.rotate();
+        let (whole, result) = self.lines.write(lines);
+        match (result, &self.unrotated) {
+            (Err(error), _) => Written::some(whole, error),
+            (Ok(()), Some(error)) => Written { error: Some(error.clone()), ..Written::all(lines) },
+            (Ok(()), None) => Written::all(lines),
+        }
     }
 
     fn reopen(&mut self) -> io::Result<()> {
         self.lines = open_lines(&self.path).map_err(io::Error::other)?;
+        self.rotation.begin(&self.path);
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Writing lines to a descriptor so that a failure in the middle of a line damages that line only.
 //!
-//! Invariants: one line is one `write` unless the system takes less; a torn line is ended before the next one begins.
+//! Invariants: lines that are handed over together are one `write` unless the system takes less; a torn line is ended
+//! before the next one begins.
 //!
 //! Not here: opening, and what a failure means for the sink.
 
@@ -8,6 +9,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
+
+use super::Line;
 
 /// How long to wait when somebody else made the descriptor non-blocking and its reader is behind.
 const READER_BEHIND: Duration = Duration::from_millis(10);
@@ -17,30 +20,42 @@ pub(super) struct Lines {
     file: File,
     torn: bool,
     text: Vec<u8>,
+    written: u64,
 }
 
 impl Lines {
     /// `torn`: what is there already ends in the middle of a line.
     pub(super) fn new(file: File, torn: bool) -> Self {
-        Self { file, torn, text: Vec::new() }
+        Self { file, torn, text: Vec::new(), written: 0 }
     }
 
-    pub(super) fn write(&mut self, line: &str) -> io::Result<()> {
+    /// Bytes written so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Writes lines; says how many are there whole.
+    pub(super) fn write(&mut self, lines: &[Line<'_>]) -> (usize, io::Result<()>) {
         self.text.clear();
         if self.torn {
             self.text.push(b'\n');
         }
-        self.text.extend_from_slice(line.as_bytes());
-        self.text.push(b'\n');
+        let start = self.text.len();
+        let mut ends = Vec::with_capacity(lines.len());
+        for line in lines {
+            self.text.extend_from_slice(line.text.as_bytes());
+            self.text.push(b'\n');
+            ends.push(self.text.len());
+        }
         let (written, result) = write_whole(&mut self.file, &self.text);
-        self.torn = match (&result, written) {
-            (Ok(()), _) => false,
-            (Err(_), 0) => self.torn,
-            // Only the newline that ends the torn line went out.
-            (Err(_), 1) => !self.torn,
-            (Err(_), _) => true,
+        self.written += written as u64;
+        let whole = ends.partition_point(|end| *end <= written);
+        let begun = if whole == 0 { start } else { ends[whole - 1] };
+        self.torn = match written {
+            0 => self.torn,
+            written => written != begun,
         };
-        result
+        (whole, result)
     }
 }
 
@@ -61,6 +76,7 @@ fn write_whole(target: &mut impl Write, text: &[u8]) -> (usize, io::Result<()>) 
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
     use std::collections::VecDeque;
 
     use super::*;
@@ -103,7 +119,7 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let mut lines = Lines::new(File::from(std::os::fd::OwnedFd::from(writer)), false);
-        assert_eq!(lines.write("alert").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-        assert!(!lines.torn);
+        let (whole, result) = lines.write(&[Line { ecs: "", text: Cow::Borrowed("alert") }]);
+        assert_eq!((whole, result.unwrap_err().kind(), lines.torn), (0, io::ErrorKind::BrokenPipe, false));
     }
 }

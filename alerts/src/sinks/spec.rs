@@ -77,6 +77,24 @@ pub enum SinkError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The spool cannot be used.
+    #[error(
+        "the spool of alerts {path}: {source}; give it a directory that Sentinel can write to (state-dir), and space"
+    )]
+    Spool {
+        /// Its directory.
+        path: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A setting of a sink that cannot be right.
+    #[error("alert sink {sink}: {problem}")]
+    Setting {
+        /// The sink.
+        sink: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// The same sink twice: every alert would arrive there twice.
     #[error("alert sink {sink} is given twice; name it once")]
     Twice {
@@ -126,6 +144,15 @@ fn unix(path: PathBuf) -> Result<Sink, SinkError> {
     match SocketAddr::from_pathname(&path) {
         Ok(_) => Ok(Sink::Unix(path)),
         Err(source) => Err(SinkError::SocketPath { path: text(&path), source }),
+    }
+}
+
+impl Sink {
+    /// Which keys mean something: those of syslog, of TLS, of HTTP, of NATS.
+    pub(super) const fn kinds(&self) -> (bool, bool, bool, bool) {
+        match self {
+            Self::Stdout | Self::File(_) | Self::Unix(_) => (false, false, false, false),
+        }
     }
 }
 
