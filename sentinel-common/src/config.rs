@@ -13,8 +13,8 @@ pub struct Config {
     pub own_tgid: u32,
     /// Depth of the scope cgroup below the root; meaningless when `scope_cgroup` is 0.
     pub scope_level: u32,
-    /// Always zero.
-    pub pad: u32,
+    /// What becomes of verdicts when the daemon is gone for too long: [`crate::meta::unattended`].
+    pub unattended: u32,
     /// Which hooks are attached, a bit for each number in [`crate::hook`].
     pub attached: u64,
     /// Id of the cgroup that reporting and enforcing are limited to; 0: the whole host.
@@ -26,7 +26,7 @@ pub struct Config {
 impl Config {
     /// All zero: what the object file holds before the loader fills it in.
     pub const ZERO: Self =
-        Self { enforce: 0, own_tgid: 0, scope_level: 0, pad: 0, attached: 0, scope_cgroup: 0, offsets: Offsets::ZERO };
+        Self { enforce: 0, own_tgid: 0, scope_level: 0, unattended: 0, attached: 0, scope_cgroup: 0, offsets: Offsets::ZERO };
 }
 
 macro_rules! offsets {

@@ -10,6 +10,7 @@ pub mod address;
 pub mod config;
 pub mod event;
 pub mod geo;
+pub mod meta;
 pub mod probe;
 pub mod stats;
 pub mod verdict;

@@ -30,6 +30,9 @@ impl Entry {
     pub const NONE: Self = Self { expires: 0, rule: 0, generation: 0, hook: 0, origin: 0, flags: 0, limits: 0 };
 }
 
+/// Number of the verdict on destinations while nobody attends to the programs; never given to a rule.
+pub const UNATTENDED: u32 = u32::MAX - 1;
+
 /// Where a verdict came from.
 pub mod origin {
     /// No entry matched: default allow.
@@ -315,6 +318,8 @@ pub mod active {
     pub const NAME: u32 = 1 << 19;
     /// Labelled directories.
     pub const TREE: u32 = 1 << 20;
+    /// Nobody attends to the programs any more, and destinations are to be denied then. Set by the programs themselves.
+    pub const CUT_OFF: u32 = 1 << 31;
 }
 
 const _: () = {

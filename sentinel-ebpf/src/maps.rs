@@ -12,6 +12,7 @@ use sentinel_common::{
     address::Address,
     config::Config,
     event, hook,
+    meta::Meta,
     stats::{HookStats, KindStats},
     verdict::{AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, NameKey, PathKey, State},
 };
@@ -73,6 +74,10 @@ pub(crate) static SCRATCH: PerCpuArray<Scratch, { SLOTS as usize }> = PerCpuArra
 /// What exists and what is in force.
 #[btf_map]
 pub(crate) static STATE: Array<State, 1> = Array::new();
+
+/// What the daemon says of itself, for whoever comes after it.
+#[btf_map]
+pub(crate) static META: Array<Meta, 1> = Array::new();
 
 /// Blocked destinations.
 #[btf_map]

@@ -6,21 +6,23 @@
 use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie::Key};
 use sentinel_common::{
     FileId,
-    address::Address,
+    address::{Address, Class, class},
     event::{self, Task},
     geo::ClassRules,
     hook,
+    meta::unattended,
     stats::HookStats,
     verdict::{
-        AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PathKey, State, Subject, access,
-        active, flag, limit, origin,
+        AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PathKey, State, Subject, UNATTENDED,
+        access, active, flag, limit, origin,
     },
 };
 
 use crate::{
     emit, geo,
     maps::{
-        BYPASSES, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_PATHS, FILES, LIMITS, NAMES, PATHS, STATE, TREES, config,
+        BYPASSES, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_PATHS, FILES, LIMITS, META, NAMES, PATHS, STATE, TREES,
+        config,
     },
     path::{self, Place},
     scratch::Builder,
@@ -45,10 +47,27 @@ pub(crate) struct Question<'a> {
 pub(crate) fn state() -> State {
     let Some(state) = STATE.get_ptr(0) else { return State::default() };
     // SAFETY: a map value; volatile keeps the order of the two reads.
-    unsafe {
+    let state = unsafe {
         let epoch = (&raw const (*state).epoch).read_volatile();
         State { epoch, word: (&raw const (*state).word).read_volatile() }
+    };
+    if config!(unattended) == unattended::DENY && is_left_alone() {
+        // What passed before passes no more.
+        return State { epoch: !state.epoch, word: state.word | u64::from(active::CUT_OFF) };
     }
+    state
+}
+
+/// Whether the daemon has been gone for longer than it may.
+#[inline(always)]
+fn is_left_alone() -> bool {
+    let Some(meta) = META.get_ptr(0) else { return false };
+    // SAFETY: a map value; volatile, because user space writes it meanwhile.
+    let [first, second] = unsafe { (&raw const (*meta).deadline).read_volatile() };
+    // Half a write of one of them can look too early; never of both.
+    let deadline = if first > second { first } else { second };
+    // SAFETY: the helper has no preconditions.
+    deadline != 0 && unsafe { bpf_ktime_get_boot_ns() } >= deadline
 }
 
 /// The classes of entry that exist.
@@ -60,7 +79,11 @@ pub(crate) fn active_classes() -> u32 {
 /// Whether an entry refuses, as opposed to being reported only.
 #[inline(always)]
 pub(crate) fn refuses(entry: &Entry) -> bool {
-    config!(enforce) == 1 && entry.rule != 0 && entry.origin != origin::EXEMPTION && (entry.flags & flag::MONITOR == 0)
+    config!(enforce) == 1
+        && entry.rule != 0
+        && entry.origin != origin::EXEMPTION
+        && (entry.flags & flag::MONITOR == 0)
+        && !(config!(unattended) == unattended::MONITOR && is_left_alone())
 }
 
 /// Form of a verdict in an event.
@@ -97,6 +120,21 @@ fn copy(found: Found) -> Entry {
 /// The verdict on a destination (normalised), under the state `word`.
 #[inline(always)]
 pub(crate) fn destination(q: &Question, address: Address, word: u64) -> Entry {
+    let entry = by_entries(q, address, word);
+    let passes = entry.rule == 0 || entry.flags & flag::MONITOR != 0;
+    if config!(unattended) == unattended::DENY
+        && word as u32 & active::CUT_OFF != 0
+        && passes
+        && class(address) as u8 == Class::Public as u8
+    {
+        return Entry { rule: UNATTENDED, hook: hook::ANY, origin: origin::STANDING, ..Entry::NONE };
+    }
+    entry
+}
+
+/// What the entries say of it.
+#[inline(always)]
+fn by_entries(q: &Question, address: Address, word: u64) -> Entry {
     let classes = word as u32;
     if classes & active::EXEMPT != 0 {
         let found = cidr(q, &EXEMPT_CIDRS, address, active::CIDR);

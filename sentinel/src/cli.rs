@@ -33,9 +33,9 @@ struct Cli {
 enum Verb {
     /// Watch, alert and, in enforce mode, refuse.
     Run(Flags),
-    /// Show what is enforced; exit code 0 full, 3 partial, 4 none, 1 not running.
+    /// Show what is enforced; exit code 0 full, 3 partial or without a daemon, 4 none, 1 nothing is there.
     Status(status::Args),
-    /// End the running Sentinel and remove everything from the kernel.
+    /// End the running Sentinel; with --disable also what outlives it.
     Stop(stop::Args),
     /// Check policies and data without running them.
     Check(check::Args),

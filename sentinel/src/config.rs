@@ -125,6 +125,24 @@ pub struct Flags {
     /// Write every event to this file, for `sentinel replay`.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Leave enforcement in the kernel when the daemon is stopped, until `sentinel stop --disable`.
+    #[arg(long)]
+    pub persist: bool,
+    /// When the daemon has been gone for so long, do what `unattended` in the settings says: monitor (default) or deny.
+    #[arg(long, value_name = "SECONDS")]
+    pub max_unattended: Option<NonZeroU32>,
+}
+
+/// What becomes of what is pinned when the daemon has been gone for longer than `max-unattended`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unattended {
+    /// Nothing: it stays in force.
+    Keep,
+    /// Nothing is refused any more.
+    Monitor,
+    /// Every public address that is not exempted is refused as well.
+    Deny,
 }
 
 /// The file.
@@ -150,6 +168,11 @@ struct Document {
     record: Option<PathBuf>,
     #[serde(alias = "record_bytes")]
     record_bytes: Option<NonZeroU64>,
+    #[serde(default)]
+    persist: bool,
+    #[serde(alias = "max_unattended")]
+    max_unattended: Option<NonZeroU32>,
+    unattended: Option<Unattended>,
     #[serde(default, deserialize_with = "section")]
     geo: GeoSection,
     #[serde(default, deserialize_with = "section")]
@@ -334,6 +357,10 @@ pub struct Config {
     pub record: Option<PathBuf>,
     /// Largest recording.
     pub record_bytes: u64,
+    /// Whether enforcement stays in force when the daemon is ended by a signal or by `sentinel stop`.
+    pub persist: bool,
+    /// How long the daemon may be gone, in seconds, and what happens then.
+    pub unattended: Option<(u32, Unattended)>,
     /// Unknown countries.
     pub unknown: Unknown,
     /// Whether destinations are named from DNS answers.
@@ -383,6 +410,8 @@ impl Config {
             require: flags.require.or(file.require),
             record: flags.record.clone().or(file.record),
             record_bytes: file.record_bytes.map_or(record::DEFAULT_BYTES, NonZeroU64::get),
+            persist: flags.persist || file.persist,
+            unattended: unattended(flags.max_unattended.or(file.max_unattended), file.unattended)?,
             unknown: file.geo.unknown,
             dns_names: file.egress.dns_names,
             canary_period: Duration::from_secs(file.geo.canary_seconds.unwrap_or(CANARY_SECONDS).get().into()),
@@ -394,6 +423,17 @@ impl Config {
             modes: file.policies.mode,
             verification: bundle::verification(&flags.bundle, &file.bundle)?,
         })
+    }
+}
+
+/// Without a time there is nothing to do when it is over; with one and nothing else, what cannot cut a host off.
+fn unattended(after: Option<NonZeroU32>, what: Option<Unattended>) -> Result<Option<(u32, Unattended)>> {
+    match (after, what) {
+        (None, Some(Unattended::Monitor | Unattended::Deny)) => {
+            bail!("unattended says what happens when the daemon is gone for too long; say with max-unattended how long that is")
+        }
+        (None, Some(Unattended::Keep) | None) => Ok(None),
+        (Some(after), what) => Ok(Some((after.get(), what.unwrap_or(Unattended::Monitor)))),
     }
 }
 
@@ -503,6 +543,17 @@ mod tests {
             let error = format!("{:#}", load(text).unwrap_err());
             assert!(error.contains(why), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn what_happens_without_a_daemon() {
+        let config = load("persist = true\nmax-unattended = 60\nunattended = \"deny\"\n").unwrap();
+        assert_eq!((config.persist, config.unattended), (true, Some((60, Unattended::Deny))));
+        assert_eq!(load("max-unattended = 9\n").unwrap().unattended, Some((9, Unattended::Monitor)));
+        let config = load("").unwrap();
+        assert_eq!((config.persist, config.unattended), (false, None));
+        assert!(format!("{:#}", load("unattended = \"deny\"\n").unwrap_err()).contains("max-unattended"));
+        assert!(load("max-unattended = 0\n").is_err());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `sentinel run`: start-up in a fixed order, one event loop, clean end.
 //!
 //! Order: read everything that can be wrong (settings, policies, data), load the kernel programs, fill the verdict maps,
-//! attach, prove, read events. Until the last step nothing is left behind by an error: dropping [`Kernel`]
-//! removes everything.
+//! attach, prove, take over from what an earlier one left, read events. Until the last step nothing is left behind by an error:
+//! dropping [`Kernel`] removes everything of its own. What a kill leaves is in `kernel::pins`.
 
 use std::{
     fs::{self, File},
@@ -22,6 +22,7 @@ use tokio::{
 
 use crate::{
     alerting::Alerting,
+    attendance::{self, Attendance},
     canary::{self, Proof},
     clock,
     config::{Config, Flags, Mode, Require},
@@ -32,6 +33,7 @@ use crate::{
         GeoData,
         watch::{InForce, Watch},
     },
+    journal::Journal,
     jurisdiction::{Jurisdictions, Live},
     kernel::{
         Kernel, Options, cgroup::Cgroups, features, hooks::Attach, offsets::VMLINUX, ring::Rings, signals::HeldBack,
@@ -47,6 +49,7 @@ use crate::{
     report,
     sockets::{self, Scope, Sockets, verdict::Rules},
     status::Enforcement,
+    unattended,
     world::{Numbers, World},
 };
 
@@ -91,6 +94,8 @@ pub struct Daemon {
     pub refused_reload: Option<String>,
     /// Tests of the policies in force that do not pass.
     pub failing_tests: Option<String>,
+    /// The heartbeat, and when there was none.
+    pub attendance: Attendance,
     stamps: Stamps,
     sweeps: u64,
     /// The country databases.
@@ -125,13 +130,23 @@ pub async fn run(flags: Flags) -> Result<()> {
     eprint!("{}", report::text(&daemon.status()?));
     let result = match daemon.require() {
         Ok(()) => {
+            daemon.keep_status();
             notify_ready();
             daemon.serve(&mut requests, &mut stop).await
         }
         Err(error) => Err(error),
     };
-    daemon.end();
-    result
+    let persist = daemon.config.persist;
+    daemon.end(persist && matches!(result, Ok(End::Stopped)));
+    result.map(drop)
+}
+
+/// How the event loop came to its end.
+enum End {
+    /// By a signal, or because somebody asked for it.
+    Stopped,
+    /// The same, and nothing is to be left in the kernel.
+    Disabled,
 }
 
 fn start_disabled() -> bool {
@@ -191,6 +206,7 @@ struct Engaged {
     numbers: Numbers,
     world: World,
     tables: u64,
+    attendance: Attendance,
 }
 
 impl Engaged {
@@ -199,7 +215,9 @@ impl Engaged {
         let enforce = config.mode == Mode::Enforce;
         let btf = std::env::var_os(BTF_VARIABLE).map_or_else(|| VMLINUX.into(), Into::into);
         let (scope, dns_names, forward) = (config.scope.clone(), config.dns_names, config.forward);
-        let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, dns_names, forward, btf })?;
+        let unattended = attendance::number(config.unattended);
+        let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, dns_names, forward, unattended, btf })?;
+        let attendance = Attendance::begin(&mut kernel, config)?;
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
@@ -211,7 +229,7 @@ impl Engaged {
             tracing::debug!("{program}: the verifier looked at {instructions} instructions");
         }
         let proofs = canary::prove(&mut kernel, &mut verdicts, &stats, &config.run_dir, enforce)?;
-        Ok(Self { kernel, proofs, stats, rings, verdicts, numbers, world, tables })
+        Ok(Self { kernel, proofs, stats, rings, verdicts, numbers, world, tables, attendance })
     }
 
     /// Whether LSM programs are attached and none of them met its canary.
@@ -242,11 +260,15 @@ impl Daemon {
             drop(engaged);
             engaged = Engaged::try_with(&config, &loaded, Some(LSM_NEVER_RUNS.to_owned()))?;
         }
-        let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
+        let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables, mut attendance } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
         let processes = Processes::from_proc(Containers::new(cgroups));
         let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
         pipeline.recorder = recorder;
+        if enforce {
+            pipeline.journal = Some(recalled(&config, &mut pipeline)?);
+        }
+        attendance.take_over(&kernel, &config)?;
         let sockets = Sockets::probe();
         let jurisdictions = Jurisdictions::new(clock::boot_now());
         let mut daemon = Self {
@@ -259,6 +281,7 @@ impl Daemon {
             jurisdictions,
             refused_reload: None,
             failing_tests: None,
+            attendance,
             stamps,
             sweeps: 0,
             geo: loaded.geo,
@@ -270,6 +293,8 @@ impl Daemon {
             _lock: lock,
         };
         daemon.check_jurisdictions();
+        daemon.tell_gaps();
+        daemon.beat();
         Ok(daemon)
     }
 
@@ -291,7 +316,7 @@ impl Daemon {
         )
     }
 
-    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<()> {
+    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<End> {
         let mut sweep = interval(SWEEP);
         let mut remind = interval(REMIND);
         let period = self.config.canary_period;
@@ -304,20 +329,27 @@ impl Daemon {
         loop {
             tokio::select! {
                 biased;
-                _ = stop.interrupt.recv() => return Ok(()),
-                _ = stop.terminate.recv() => return Ok(()),
+                _ = stop.interrupt.recv() => return Ok(End::Stopped),
+                _ = stop.terminate.recv() => return Ok(End::Stopped),
                 _ = stop.hangup.recv() => {
                     self.pipeline.alerting.sinks.reopen();
                     reload.ask();
                 }
                 Some((request, peer, reply)) = requests.recv() => {
-                    let stopping = request == Request::Stop;
+                    let stopping = match request {
+                        Request::Stop => Some(End::Stopped),
+                        Request::Disable => Some(End::Disabled),
+                        Request::Status
+                        | Request::BlockAdd { .. }
+                        | Request::BlockList
+                        | Request::BlockRemove { .. } => None,
+                    };
                     // A client that went away needs no answer.
                     let _ = reply.send(self.answer(request, &peer));
-                    if stopping {
+                    if let Some(end) = stopping {
                         // Let the task that holds the connection write the answer.
                         tokio::time::sleep(GOODBYE).await;
-                        return Ok(());
+                        return Ok(end);
                     }
                 }
                 _ = sweep.tick() => {
@@ -407,7 +439,42 @@ impl Daemon {
         while Instant::now() < end && self.rings.drain(|record| pipeline.record(record)) {}
     }
 
+    /// Says that enforcement went on without a daemon, if it did.
+    fn tell_gaps(&mut self) {
+        for gap in self.attendance.gaps.clone() {
+            if gap.lost.is_none() && gap.refused == Some(0) {
+                tracing::info!("from {} until now: {}", gap.from, gap.why);
+            } else {
+                self.pipeline.notice(&Notice::gap(&gap));
+            }
+        }
+    }
+
+    /// Says that the daemon is there.
+    fn beat(&mut self) {
+        let generation = self.pipeline.world.generation;
+        if let Err(error) = self.attendance.beat(&self.stats, &self.pipeline.counts, generation) {
+            tracing::error!("heartbeat: {error:#}");
+        }
+        let Pipeline { journal, verdicts, numbers, .. } = &mut self.pipeline;
+        if let Some(Err(error)) = journal.as_mut().map(|journal| journal.sweep(verdicts, numbers)) {
+            tracing::error!("the journal of block entries: {error:#}");
+        }
+    }
+
+    /// Keeps the status for the time when nobody answers.
+    pub(crate) fn keep_status(&mut self) {
+        if self.kernel.pinned_in().is_none() {
+            return;
+        }
+        match self.status() {
+            Ok(status) => unattended::keep(&self.config.run_dir, &status),
+            Err(error) => tracing::error!("the status is not kept: {error:#}"),
+        }
+    }
+
     fn sweep(&mut self) {
+        self.beat();
         self.pipeline.processes.sweep(Instant::now());
         match self.pipeline.verdicts.sweep(clock::boot_now()) {
             Ok(0) => {}
@@ -427,29 +494,44 @@ impl Daemon {
         }
     }
 
-    /// Detaches, hands on what is left, says what happened.
-    fn end(mut self) {
+    /// Detaches, or leaves what is pinned in force; hands on what is left, says what happened.
+    fn end(mut self, leaves: bool) {
         if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
             tracing::debug!("sd_notify: {error}");
         }
         let status = self.status();
+        self.beat();
+        self.attendance.end(leaves);
         let Self { config, kernel, stats, pipeline, rings, sockets, .. } = self;
         let Pipeline { alerting, verdicts, recorder, .. } = pipeline;
         drop((recorder, sockets));
-        let left = kernel.end();
+        let (stays, left) = if leaves { (kernel.leave(), Vec::new()) } else { (false, kernel.end()) };
         drop((stats, rings, verdicts));
         let sinks = alerting.sinks.shutdown(FLUSH);
         match status {
-            Ok(status) => eprint!("{}", report::summary(&status, &sinks, &left)),
+            Ok(status) => eprint!("{}", report::summary(&status, &sinks, &left, stays)),
             Err(error) => tracing::error!("no summary: {error:#}"),
         }
         let run_dir = config.run_dir;
+        if !stays {
+            unattended::forget(&run_dir);
+        }
         for name in ["control.sock", "lock"] {
             if let Err(error) = fs::remove_file(run_dir.join(name)) {
                 tracing::warn!("cannot remove {}: {error}", run_dir.join(name).display());
             }
         }
     }
+}
+
+/// Puts the block entries of the Sentinel before this one in force.
+fn recalled(config: &Config, pipeline: &mut Pipeline) -> Result<Journal> {
+    let Pipeline { verdicts, numbers, world, .. } = pipeline;
+    let (journal, loaded) = Journal::load(&config.state_dir, verdicts, numbers, world.generation)?;
+    if loaded > 0 {
+        tracing::info!("{loaded} block entries from before the start are in force again");
+    }
+    Ok(journal)
 }
 
 fn state_dir(path: &Path) -> Result<()> {

@@ -108,12 +108,12 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Writes the entry; scope and expiry (boot clock) as the alert shows them.
+    /// Writes the entry: where it is, and what; its scope is the decision's.
     ///
     /// # Errors
     ///
     /// See [`EntryError`].
-    pub fn write(&self, verdicts: &mut Verdicts) -> Result<(String, u64), EntryError> {
+    pub fn write(&self, verdicts: &mut Verdicts) -> Result<(Place, Held), EntryError> {
         let place = self.place()?;
         let expires = clock::boot_after(self.decision.ttl);
         let entry = Entry {
@@ -129,8 +129,9 @@ impl Wanted<'_> {
             Blocked::File { access, .. } => *access,
             Blocked::Destination { .. } | Blocked::Nothing { .. } => ALL,
         };
-        verdicts.insert(&place, Held { entry, access })?;
-        Ok((self.decision.scope.to_string(), expires))
+        let held = Held { entry, access };
+        verdicts.insert(&place, held)?;
+        Ok((place, held))
     }
 
     fn place(&self) -> Result<Place, EntryError> {

@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 mod alerting;
+mod attendance;
 mod bundle;
 mod bypass;
 mod canary;
@@ -25,6 +26,7 @@ mod geo;
 mod guard;
 mod identity;
 mod input;
+mod journal;
 mod jurisdiction;
 #[expect(unsafe_code, reason = "map keys as plain memory, ring descriptors, handles of cgroups")]
 mod kernel;
@@ -44,6 +46,7 @@ mod sockets;
 mod spellings;
 mod standing;
 mod status;
+mod unattended;
 mod watcher;
 mod world;
 

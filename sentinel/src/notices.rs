@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use geoip::{DatabaseInfo, ERROR_DAYS, Freshness, WARN_DAYS};
 use rules::{Cause, Exemption, OnError, RuleInfo, StandingEntry, Verb};
 
-use crate::{operator::Block, reload};
+use crate::{attendance::Gap, operator::Block, reload};
 
 /// Days before the end of an exemption at which it is told.
 const THRESHOLDS: [i64; 3] = [1, 7, 30];
@@ -46,7 +46,25 @@ pub const RULE_ERROR: &str = "rule-error";
 /// Id of notices about blocks that an operator ordered.
 pub const BLOCK: &str = "operator-block";
 
+/// Id of notices about times without a daemon.
+pub const GAP: &str = "unattended-gap";
+
 impl Notice {
+    /// A time in which enforcement went on without a daemon.
+    #[must_use]
+    pub fn gap(gap: &Gap) -> Self {
+        let number = |count: Option<u64>| count.map_or_else(|| "an unknown number".to_owned(), |count| count.to_string());
+        let message = format!(
+            "From {} to {}: {}; {} refusals, {} of events that nobody read",
+            gap.from,
+            gap.until.as_deref().unwrap_or("now"),
+            gap.why,
+            number(gap.refused),
+            number(gap.lost)
+        );
+        Self { id: GAP, severity: alerts::Severity::High, message, exemption: None }
+    }
+
     /// New policies.
     #[must_use]
     pub fn replaced(before: &str, after: &str, generation: u32, cause: reload::Cause) -> Self {

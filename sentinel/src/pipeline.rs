@@ -24,6 +24,7 @@ use crate::{
     entry::{self, Blocked},
     event::{self, Answer, Change, Common, Event, Exec, Network, Open, taskless},
     input::{self, Actor, Host, Input},
+    journal::Journal,
     jurisdiction::Failure,
     kernel::verdicts::Verdicts,
     names::Names,
@@ -85,6 +86,8 @@ pub struct Pipeline {
     pub relabel: bool,
     /// Where events are recorded.
     pub recorder: Option<Recorder>,
+    /// Where block entries are taken down, in enforce mode.
+    pub journal: Option<Journal>,
     evaluator: Evaluator,
     /// By index of the rule.
     told_errors: HashMap<u32, ToldError>,
@@ -115,6 +118,7 @@ impl Pipeline {
             counts: Counts::default(),
             relabel: false,
             recorder: None,
+            journal: None,
             evaluator,
             told_errors: HashMap::new(),
             pending: HashMap::new(),
@@ -365,9 +369,12 @@ impl Pipeline {
         let generation = self.world.generation;
         let entry = entry::Wanted { decision, number, blocked, task: &common.task, generation };
         match entry.write(&mut self.verdicts) {
-            Ok(written) => {
+            Ok((place, held)) => {
                 self.counts.entries_written += 1;
-                finding.entry_written.get_or_insert(written);
+                if let Some(Err(error)) = self.journal.as_mut().map(|all| all.add(&place, &held, &self.numbers)) {
+                    tracing::error!("a block entry will not outlive the daemon: {error:#}");
+                }
+                finding.entry_written.get_or_insert((decision.scope.to_string(), held.entry.expires));
             }
             Err(error) => {
                 self.counts.entry_errors += 1;

@@ -9,6 +9,7 @@ use sentinel_common::event::kind;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    attendance::Gap,
     canary::Proof,
     config::{Bypass, Mode},
     daemon::Daemon,
@@ -29,7 +30,7 @@ use crate::{
 };
 
 /// Kinds that are counted, with their names.
-const KINDS: [(u16, &str); 18] = [
+pub const KINDS: [(u16, &str); 18] = [
     (kind::EXEC, "exec"),
     (kind::OPEN, "open"),
     (kind::CREATE, "create"),
@@ -90,7 +91,7 @@ impl Daemon {
             geo: self.geo_status(),
             exemptions: self.exemptions(),
             sinks: serde_json::to_value(self.pipeline.alerting.sinks.status())?,
-            gaps: Vec::new(),
+            gaps: self.attendance.gaps.clone(),
             sockets: self.sockets.tally.clone(),
             jurisdictions: self.jurisdictions.tally.clone(),
             entries: self.pipeline.verdicts.iter().count(),
@@ -169,6 +170,7 @@ impl Daemon {
             socket_destroy: self.sockets.unavailable.clone(),
             old_geo: self.old_geo(),
             jurisdictions: self.jurisdictions.reasons(),
+            no_pins: self.kernel.no_pins.clone(),
         }
     }
 
@@ -353,7 +355,8 @@ pub fn text(status: &Status) -> String {
 
 fn write_text(out: &mut String, s: &Status) -> std::fmt::Result {
     let (enforcement, coverage) = (s.enforcement.as_str().to_uppercase(), s.coverage.as_str().to_uppercase());
-    writeln!(out, "Sentinel {}  pid {}  mode {}  scope {}", s.version, s.pid, s.mode, s.scope)?;
+    let process = if s.pid == 0 { "no daemon".to_owned() } else { format!("pid {}", s.pid) };
+    writeln!(out, "Sentinel {}  {process}  mode {}  scope {}", s.version, s.mode, s.scope)?;
     writeln!(out, "enforcement  {enforcement}   coverage {coverage}")?;
     grouped(&s.reasons).iter().try_for_each(|reason| writeln!(out, "             - {reason}"))?;
     writeln!(
@@ -441,6 +444,7 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
     if s.operator_blocks > 0 {
         writeln!(out, "ordered      {} blocks by operators, see sentinel block list", s.operator_blocks)?;
     }
+    s.gaps.iter().try_for_each(|gap| write_gap(out, gap))?;
     if let Some(failing) = &s.failing_tests {
         writeln!(out, "tests of the policies do not pass: {failing}")?;
     }
@@ -448,6 +452,13 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
         writeln!(out, "reload refused: {refused}")?;
     }
     Ok(())
+}
+
+fn write_gap(out: &mut String, gap: &Gap) -> std::fmt::Result {
+    let until = gap.until.as_deref().unwrap_or("now");
+    let number = |count: Option<u64>| count.map_or_else(|| "an unknown number".to_owned(), |count| count.to_string());
+    let (refused, lost) = (number(gap.refused), number(gap.lost));
+    writeln!(out, "gap          {} to {until}: {}; {refused} refused, {lost} of events not read", gap.from, gap.why)
 }
 
 fn write_recording(out: &mut String, recording: &Recording) -> std::fmt::Result {
@@ -459,9 +470,13 @@ fn write_recording(out: &mut String, recording: &Recording) -> std::fmt::Result 
 
 /// What is said at the end.
 #[must_use]
-pub fn summary(status: &Status, sinks: &[alerts::SinkStatus], left: &[String]) -> String {
+pub fn summary(status: &Status, sinks: &[alerts::SinkStatus], left: &[String], stays: bool) -> String {
     let mut out = String::from("\nSentinel has stopped; ");
-    out += &if left.is_empty() { "nothing of it is left in the kernel".to_owned() } else { left.join("; ") };
+    out += &match (stays, left.is_empty()) {
+        (true, _) => "enforcement stays in the kernel until `sentinel stop --disable`".to_owned(),
+        (false, true) => "nothing of it is left in the kernel".to_owned(),
+        (false, false) => left.join("; "),
+    };
     out += ".\n";
     let _ = write_counters(&mut out, status);
     for sink in sinks {

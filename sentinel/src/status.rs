@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{jurisdiction, record::Recording, sockets::Tally};
+use crate::{attendance::Gap, jurisdiction, record::Recording, sockets::Tally};
 
 /// How much is enforced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Enforcement {
     /// Everything that policies say, by every hook.
@@ -16,6 +16,7 @@ pub enum Enforcement {
     /// Something is missing; the reasons say what.
     Partial,
     /// Nothing.
+    #[default]
     None,
 }
 
@@ -64,7 +65,7 @@ pub struct HookStatus {
 }
 
 /// Country data in the status.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GeoStatus {
     /// Type of the database.
     #[serde(rename = "type")]
@@ -143,7 +144,7 @@ pub struct RuleStatus {
 }
 
 /// All of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Status {
     /// Version of the daemon.
     pub version: String,
@@ -177,8 +178,8 @@ pub struct Status {
     pub exemptions: Vec<ExemptionStatus>,
     /// Sinks.
     pub sinks: serde_json::Value,
-    /// Times without enforcement.
-    pub gaps: Vec<String>,
+    /// Times without a daemon, or without enforcement.
+    pub gaps: Vec<Gap>,
     /// Connections that were there before their rule.
     pub sockets: Tally,
     /// What the kernel's country table answers.
@@ -241,6 +242,8 @@ pub struct Facts {
     pub old_geo: Option<String>,
     /// Wrong answers of the kernel's country table.
     pub jurisdictions: Vec<String>,
+    /// Why enforcement ends with the daemon, if it does so against what was asked for.
+    pub no_pins: Option<String>,
 }
 
 /// Draws the conclusion.
@@ -274,6 +277,9 @@ pub fn conclude(facts: &Facts) -> (Enforcement, Vec<String>) {
         if facts.scoped {
             reasons.push("kernel_replies: replies from kernel sockets belong to no scope".to_owned());
         }
+    }
+    if let Some(why) = &facts.no_pins {
+        reasons.push(format!("no_bpffs: enforcement ends with the daemon: {why}"));
     }
     if let Some(old) = &facts.old_geo {
         reasons.push(format!("geo_age: {old}"));

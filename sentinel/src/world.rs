@@ -125,6 +125,18 @@ impl Numbers {
         number
     }
 
+    /// The number of the rule with this text.
+    #[must_use]
+    pub fn number(&self, text: &str) -> Option<u32> {
+        self.by_text.get(text).copied()
+    }
+
+    /// The text of the rule with this number.
+    #[must_use]
+    pub fn text(&self, number: u32) -> Option<&str> {
+        self.by_text.iter().find(|(_, known)| **known == number).map(|(text, _)| text.as_str())
+    }
+
     /// The rule behind a number.
     #[must_use]
     pub fn rule(&self, number: u32) -> Option<Arc<Rule>> {

@@ -114,12 +114,12 @@ impl Daemon {
         let Candidate { config, read, defaults } = candidate;
         let fixed = |c: &Config| {
             let switches = (c.mode, c.dns_names, c.forward, c.canary_period, c.watch);
-            (switches, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone(), c.record.clone())
+            (switches, (c.persist, c.unattended), c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone(), c.record.clone())
         };
         if fixed(&config) != fixed(&self.config) {
             bail!(
-                "mode, scope, directories, sinks, record, dns_names, forward, canary_seconds and [policies] watch change only by a \
-                 restart"
+                "mode, scope, directories, sinks, record, dns_names, forward, canary_seconds, persist, unattended and [policies] \
+                 watch change only by a restart"
             );
         }
         for notice in read.policies.notices() {
@@ -156,6 +156,7 @@ impl Daemon {
         self.tables += built;
         self.check_jurisdictions();
         self.look_at_connections();
+        self.keep_status();
         Ok(())
     }
 
@@ -174,7 +175,7 @@ impl Daemon {
     pub(super) fn answer(&mut self, request: Request, peer: &Peer) -> Value {
         let answer = match request {
             Request::Status => self.status().and_then(|status| Ok(serde_json::to_value(status)?)),
-            Request::Stop => Ok(json!({ "stopping": true })),
+            Request::Stop | Request::Disable => Ok(json!({ "stopping": true })),
             Request::BlockAdd { order } => self.add_block(order, peer),
             Request::BlockList => Ok(json!({ "mode": mode_word(self.config.mode), "blocks": self.blocks() })),
             Request::BlockRemove { id, reason } => self.remove_block(&id, &reason, peer),

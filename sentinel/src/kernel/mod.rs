@@ -1,13 +1,13 @@
 //! The kernel side of the daemon: loads, attaches, reads rings and counters, writes verdict maps.
 //!
 //! Invariant: only this module names `aya`; only [`verdicts`] writes verdict maps; only [`attach`]
-//! attaches to cgroups. What comes out are owned, checked values.
+//! attaches to cgroups, and only [`pins`] makes anything outlive the process. What comes out are owned, checked values.
 
 use std::{collections::HashMap, error::Error};
 
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
-    programs::{Program, ProgramError},
+    programs::{Program, ProgramError, links::FdLink},
 };
 use sentinel_common::config::Config;
 use thiserror::Error;
@@ -22,6 +22,7 @@ pub mod features;
 mod geo;
 pub mod hooks;
 pub mod offsets;
+pub mod pins;
 mod plain;
 pub mod probe;
 pub mod ring;
@@ -35,6 +36,7 @@ use attach::{Checked, Scope};
 use devices::Devices;
 use features::Features;
 use hooks::{Attach, Family, HOOKS, Hook, NO_SUCH_HOOK, OPEN_EXITS};
+use pins::Pins;
 use tracefs::Tracefs;
 
 /// The compiled kernel programs.
@@ -96,6 +98,8 @@ pub struct Options {
     pub dns_names: bool,
     /// Whether network devices are watched.
     pub forward: bool,
+    /// What becomes of verdicts when the daemon is gone for too long: a number of `sentinel_common::meta::unattended`.
+    pub unattended: u32,
     /// Kernel type information, `/sys/kernel/btf/vmlinux` unless a test says otherwise.
     pub btf: std::path::PathBuf,
 }
@@ -111,7 +115,7 @@ pub struct HookState {
     pub reason: Option<String>,
 }
 
-/// The loaded programs. Dropping it detaches and removes everything.
+/// The loaded programs. Dropping it detaches and removes everything, [`Kernel::leave`] leaves what is pinned.
 pub struct Kernel {
     ebpf: Ebpf,
     /// All hooks, in the order of the table.
@@ -122,6 +126,10 @@ pub struct Kernel {
     /// Why the probe cannot be asked, if it cannot.
     no_probe: Option<String>,
     devices: Devices,
+    /// What outlives this process; in enforce mode only.
+    pins: Option<Pins>,
+    /// Why nothing does, where it should.
+    pub no_pins: Option<String>,
     /// Parsed once, and dropped when all is attached: it is tens of megabytes.
     btf: Option<Btf>,
 }
@@ -149,7 +157,7 @@ impl Kernel {
             enforce: u32::from(options.enforce),
             own_tgid: std::process::id(),
             scope_level: scope.level,
-            pad: 0,
+            unattended: options.unattended,
             attached: 0,
             scope_cgroup: scope.id,
             offsets,
@@ -159,7 +167,13 @@ impl Kernel {
         let (mut ebpf, hooks) = load_what_the_kernel_takes(config, &features, &scope, options, &btf)?;
         // Enforcement does not need it, so its want is a reason in the status and no error.
         let no_probe = probe::load(&mut ebpf).err().map(|error| error.to_string());
-        Ok(Self { ebpf, hooks, features, scope, no_probe, devices: Devices::default(), btf: Some(btf) })
+        let (pins, no_pins) = match options.enforce.then(|| Pins::make(scope.id, &ebpf)) {
+            None => (None, None),
+            Some(Ok(pins)) => (Some(pins), None),
+            Some(Err(error)) => (None, Some(error.to_string())),
+        };
+        let devices = Devices { pins: pins.as_ref().map(|pins| pins.directory().to_owned()), ..Devices::default() };
+        Ok(Self { ebpf, hooks, features, scope, no_probe, devices, pins, no_pins, btf: Some(btf) })
     }
 
     /// Attaches every hook of the plan. On an error nothing stays attached: the caller drops `self`.
@@ -171,7 +185,6 @@ impl Kernel {
         let missing =
             || KernelError::Load { what: "programs".to_owned(), reason: "they are attached already".to_owned() };
         let btf = self.btf.take().ok_or_else(missing)?;
-        devices::clean();
         for state in &mut self.hooks {
             if state.reason.is_some() {
                 continue;
@@ -187,7 +200,7 @@ impl Kernel {
                 }
             } else {
                 let program = program(&mut self.ebpf, state.hook.name)?;
-                attach_one(program, state.hook, &self.scope, &btf)?;
+                attach_one(program, state.hook, &self.scope, &btf, self.pins.as_mut())?;
             }
             state.attached = true;
         }
@@ -230,6 +243,36 @@ impl Kernel {
     #[must_use]
     pub fn end(mut self) -> Vec<String> {
         self.devices.detach()
+    }
+
+    /// Ends, and leaves everything in force that is pinned. Whether anything is.
+    #[must_use]
+    pub fn leave(mut self) -> bool {
+        let Some(pins) = &mut self.pins else { return false };
+        pins.stay();
+        self.devices.stay();
+        true
+    }
+
+    /// Where its pins are.
+    #[must_use]
+    pub fn pinned_in(&self) -> Option<&std::path::Path> {
+        self.pins.as_ref().map(Pins::directory)
+    }
+
+    /// What pins say of whoever made them; taken out once.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if it is missing or taken already.
+    pub fn meta(&mut self) -> Result<pins::MetaMap, KernelError> {
+        pins::MetaMap::new(&mut self.ebpf)
+    }
+
+    /// Id of the scope cgroup; 0 for the whole host.
+    #[must_use]
+    pub const fn scope_id(&self) -> u64 {
+        self.scope.id
     }
 
     /// Takes the rings out. Must run inside the event loop.
@@ -289,6 +332,11 @@ impl Kernel {
     pub fn scope_directory(&self) -> Option<std::path::PathBuf> {
         self.scoped().then(|| self.scope.directory().to_owned())
     }
+}
+
+/// Takes off all devices the filters of Sentinels that were killed, where filters outlive their process (before Linux 6.6).
+pub fn remove_dead_filters() {
+    devices::clean();
 }
 
 /// Loads with LSM programs; where the kernel refuses these, loads again without them.
@@ -381,29 +429,42 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, Kernel
         .ok_or_else(|| KernelError::Load { what: name.to_owned(), reason: "it is missing from the object".to_owned() })
 }
 
-fn attach_one(program: &mut Program, hook: &Hook, scope: &Checked, btf: &Btf) -> Result<(), KernelError> {
+fn attach_one(
+    program: &mut Program,
+    hook: &Hook,
+    scope: &Checked,
+    btf: &Btf,
+    pins: Option<&mut Pins>,
+) -> Result<(), KernelError> {
     if hook.attach == Attach::Cgroup {
-        return attach::attach(program, hook.name, scope);
+        return attach::attach(program, hook.name, scope, pins);
     }
-    attach_global(program, hook, btf).map_err(|error| KernelError::Attach {
+    let link = attach_global(program, hook, btf, pins.is_some()).map_err(|error| KernelError::Attach {
         hook: hook.name.to_owned(),
         place: "the kernel".to_owned(),
         reason: chain(&error),
-    })
+    })?;
+    pins.zip(link).map_or(Ok(()), |(pins, link)| pins.add(hook.name, link))
 }
 
-/// Programs that see the whole host; they compare with the scope themselves.
-fn attach_global(program: &mut Program, hook: &Hook, btf: &Btf) -> Result<(), ProgramError> {
+/// Programs that see the whole host; they compare with the scope themselves. The link, if it is to be taken and can outlive
+/// this process: those of tracepoints only report, and end with it.
+fn attach_global(program: &mut Program, hook: &Hook, btf: &Btf, take: bool) -> Result<Option<FdLink>, ProgramError> {
     match program {
-        Program::Lsm(program) => program.attach().map(drop),
+        Program::Lsm(program) => {
+            let id = program.attach()?;
+            if take { program.take_link(id).map(|link| Some(link.into())) } else { Ok(None) }
+        }
         Program::BtfTracePoint(program) => {
             program.load(hook.name, btf)?;
-            program.attach().map(drop)
+            let id = program.attach()?;
+            if take { program.take_link(id).map(|link| Some(link.into())) } else { Ok(None) }
         }
         Program::TracePoint(program) => {
             program.load()?;
             let _tracefs = Tracefs::ensure().map_err(ProgramError::IOError)?;
-            OPEN_EXITS.iter().try_for_each(|name| program.attach("syscalls", name).map(drop))
+            OPEN_EXITS.iter().try_for_each(|name| program.attach("syscalls", name).map(drop))?;
+            Ok(None)
         }
         _ => Err(ProgramError::UnexpectedProgramType),
     }

@@ -15,6 +15,7 @@ use aya::{
     },
 };
 use geoip::TableImage;
+use serde::{Deserialize, Serialize};
 use sentinel_common::{
     FileId,
     address::Address,
@@ -34,7 +35,7 @@ use super::{
 plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, BypassKey, PathKey, NameKey, FileId, State);
 
 /// Whether an entry blocks or exempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Table {
     /// Refuse.
     Block,
@@ -43,7 +44,7 @@ pub enum Table {
 }
 
 /// What an entry is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Target {
     /// A normalised address, with one port or all.
     Destination {
@@ -118,7 +119,7 @@ pub fn masked(address: u128, length: u8) -> u128 {
 }
 
 /// Where an entry lies.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// Block or exempt.
     pub table: Table,

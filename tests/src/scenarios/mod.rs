@@ -38,6 +38,7 @@ mod jurisdictions;
 mod leftovers;
 mod names;
 mod operator_blocks;
+mod persist;
 mod replay;
 mod selftest;
 
@@ -54,6 +55,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(events_reload::all());
     all.extend(bad_input::all());
     all.extend(leftovers::all());
+    all.extend(persist::all());
     all.extend(names::all());
     all.extend(enforce_events::all());
     all.extend(enforce_events_scopes::all());
