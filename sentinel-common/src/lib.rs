@@ -11,6 +11,7 @@ pub mod config;
 pub mod event;
 pub mod geo;
 pub mod probe;
+pub mod repeat;
 pub mod stats;
 pub mod verdict;
 

@@ -62,18 +62,17 @@ pub(crate) fn settle(hook: u32, entry: &Entry) -> bool {
     false
 }
 
+/// The boot clock, nanoseconds.
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
 /// The common part of an event, before its task and its verdict are known.
 #[inline(always)]
 pub(crate) fn header(kind: u16, hook: u32, length: usize) -> Header {
-    Header {
-        // SAFETY: the helper has no preconditions.
-        time: unsafe { bpf_ktime_get_boot_ns() },
-        length: length as u32,
-        kind,
-        hook: hook as u16,
-        flags: flag::IN_SCOPE,
-        ..Header::default()
-    }
+    Header { time: now(), length: length as u32, kind, hook: hook as u16, flags: flag::IN_SCOPE, ..Header::default() }
 }
 
 /// Whether the event is one of Sentinel's own; it is then counted as suppressed.
@@ -104,10 +103,10 @@ pub(crate) fn no_scratch(kind: u16) {
     }
 }
 
-/// Sends a record; those that met a verdict have a ring of their own, and so have DNS answers.
+/// Sends a record, and whether there was room for it; those that met a verdict have a ring of their own, and so have DNS answers.
 #[inline(always)]
-pub(crate) fn send(kind: u16, rule: u32, record: *const u8, length: usize) {
-    let Some(stats) = kind_stats(kind) else { return };
+pub(crate) fn send(kind: u16, rule: u32, record: *const u8, length: usize) -> bool {
+    let Some(stats) = kind_stats(kind) else { return false };
     count(&mut stats.seen);
     let ring = if kind == kinds::ANSWER {
         (&raw const ANSWERS).cast_mut().cast()
@@ -118,20 +117,31 @@ pub(crate) fn send(kind: u16, rule: u32, record: *const u8, length: usize) {
     };
     // SAFETY: the record is `length` bytes inside a stack value or our scratch buffer.
     let result = unsafe { bpf_ringbuf_output(ring, record.cast_mut().cast(), length as u64, 0) };
-    if result == 0 { count(&mut stats.submitted) } else { count(&mut stats.ring_full) }
+    if result == 0 {
+        count(&mut stats.submitted)
+    } else {
+        count(&mut stats.ring_full)
+    }
+    result == 0
 }
 
 /// Sends a record without variable part.
 #[inline(always)]
-pub(crate) fn send_fixed<T>(kind: u16, rule: u32, record: &T) {
-    send(kind, rule, core::ptr::from_ref(record).cast(), size_of::<T>());
+pub(crate) fn send_fixed<T>(kind: u16, rule: u32, record: &T) -> bool {
+    send(kind, rule, core::ptr::from_ref(record).cast(), size_of::<T>())
 }
 
 /// Puts the fixed part in front of what the builder holds, and sends it.
 #[inline(always)]
-pub(crate) fn send_built<T>(kind: u16, rule: u32, builder: &mut Builder, fixed: &mut T, set_length: fn(&mut T, u32)) {
+pub(crate) fn send_built<T>(
+    kind: u16,
+    rule: u32,
+    builder: &mut Builder,
+    fixed: &mut T,
+    set_length: fn(&mut T, u32),
+) -> bool {
     let length = builder.end.wrapping_sub(builder.start).wrapping_add(size_of::<T>());
     set_length(fixed, length as u32);
     let (record, length) = builder.finish(fixed);
-    send(kind, rule, record, length);
+    send(kind, rule, record, length)
 }

@@ -12,6 +12,7 @@ use sentinel_common::{
     address::Address,
     config::Config,
     event, hook,
+    repeat::{PLACES, Repeats, Said},
     stats::{HookStats, KindStats},
     verdict::{AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, NameKey, PathKey, State},
 };
@@ -109,6 +110,14 @@ pub(crate) static EXEMPT_PATHS: LpmTrie<PathKey, AccessEntries, 65536> = LpmTrie
 /// Socket families and devices that send past every hook on destinations.
 #[btf_map]
 pub(crate) static BYPASSES: HashMap<BypassKey, Entry, 256, NO_PREALLOC> = HashMap::new();
+
+/// What is told and what is not.
+#[btf_map]
+pub(crate) static REPEATS: Array<Repeats, 1> = Array::new();
+
+/// What was told last.
+#[btf_map]
+pub(crate) static SAID: Array<Said, { PLACES as usize }> = Array::new();
 
 /// Subject limits of rules.
 #[btf_map]

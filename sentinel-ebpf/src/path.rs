@@ -13,6 +13,7 @@ use sentinel_common::{FileId, event::PATH};
 use crate::{
     maps::{TREES, config},
     scratch::{Builder, Scratch, Walk, at},
+    task::Object,
 };
 
 /// Most steps of a walk: components and mount crossings.
@@ -29,6 +30,13 @@ pub(crate) fn read<T: Copy + Default>(address: u64) -> T {
     // SAFETY: the helper checks the address and writes only the value's bytes.
     unsafe { bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, address as *const c_void) };
     value
+}
+
+/// Address of a part of a kernel object: the verifier still knows what it is a part of.
+#[inline(always)]
+pub(crate) fn offset(object: Object, offset: u32) -> Object {
+    // SAFETY: only an address; whoever loads from it has the verifier check that.
+    unsafe { object.byte_add(offset as usize) }
 }
 
 /// Where something is: its dentry, and the mount that it was come to by (0: not known).

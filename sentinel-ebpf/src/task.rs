@@ -53,6 +53,19 @@ pub(crate) fn current(into: &mut Task) {
     unsafe { bpf_get_current_comm((&raw mut into.comm).cast(), size_of_val(&into.comm) as u32) };
 }
 
+/// What an event says of the running process, as far as it can change without the process ending.
+#[inline(always)]
+pub(crate) fn who() -> [u64; 5] {
+    let task = current_object();
+    let start = field!(field!(task, task_group_leader, Object), task_start_boottime, u64);
+    let image = executable(task);
+    let cred = field!(task, task_cred, Object);
+    let user = u64::from(field!(cred, cred_euid, u32)) | u64::from(field!(cred, cred_egid, u32)) << 32;
+    let process = u64::from(field!(task, task_tgid, u32)) | u64::from(image.dev) << 32;
+    // SAFETY: the helper has no preconditions.
+    [start, process, image.ino, user, unsafe { bpf_get_current_cgroup_id() }]
+}
+
 /// Identity of the executable of the running task.
 #[inline(always)]
 pub(crate) fn current_executable() -> FileId {

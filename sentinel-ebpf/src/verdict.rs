@@ -211,6 +211,15 @@ pub(crate) fn bypass(q: &Question, key: BypassKey) -> Entry {
     }
 }
 
+/// Classes of entry that are not about destinations.
+const ELSEWHERE: u32 = BY_PATH | BY_FILE | active::BYPASS;
+
+/// Whether there is any entry about destinations, among these classes.
+#[inline(always)]
+pub(crate) fn about_destinations(classes: u32) -> bool {
+    classes & !ELSEWHERE != 0
+}
+
 /// What is asked about a file. It lies in the scratch buffer: the verdict is a function of its own, and the stack is short.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -244,6 +253,12 @@ const BY_FILE: u32 = active::FILE | active::FILE_EXECUTABLE | active::FILE_INSTA
 #[inline(always)]
 pub(crate) fn any_about_files() -> bool {
     active_classes() & (BY_PATH | BY_FILE) != 0
+}
+
+/// Whether a verdict on a file needs nothing, something, or its path as well, under these classes.
+#[inline(always)]
+pub(crate) fn about_files(classes: u32) -> (bool, bool) {
+    (classes & (BY_PATH | BY_FILE) != 0, classes & BY_PATH != 0)
 }
 
 /// The verdict on an access to a file.

@@ -154,6 +154,7 @@ struct Document {
     geo: GeoSection,
     #[serde(default, deserialize_with = "section")]
     egress: EgressSection,
+    events: EventsSection,
     #[serde(default, deserialize_with = "section")]
     policies: PoliciesSection,
     #[serde(default, deserialize_with = "section")]
@@ -281,6 +282,30 @@ impl GeoSection {
     }
 }
 
+/// Longest time after which a repeat is told again: a day.
+const MOST_REPEAT_SECONDS: u64 = 24 * 3600;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct EventsSection {
+    repeat_seconds: u64,
+}
+
+impl Default for EventsSection {
+    fn default() -> Self {
+        Self { repeat_seconds: 60 }
+    }
+}
+
+impl EventsSection {
+    fn repeat(&self) -> Result<Duration> {
+        if self.repeat_seconds > MOST_REPEAT_SECONDS {
+            bail!("[events] repeat_seconds is {}; give 0 to {MOST_REPEAT_SECONDS}", self.repeat_seconds);
+        }
+        Ok(Duration::from_secs(self.repeat_seconds))
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct EgressSection {
@@ -338,6 +363,8 @@ pub struct Config {
     pub unknown: Unknown,
     /// Whether destinations are named from DNS answers.
     pub dns_names: bool,
+    /// After this time the same event of the same process is told again; zero: every event is told.
+    pub repeat: Duration,
     /// How often the kernel's country table is asked about every country.
     pub canary_period: Duration,
     /// Whether packets are looked at on network devices as well.
@@ -384,6 +411,7 @@ impl Config {
             record: flags.record.clone().or(file.record),
             record_bytes: file.record_bytes.map_or(record::DEFAULT_BYTES, NonZeroU64::get),
             unknown: file.geo.unknown,
+            repeat: file.events.repeat()?,
             dns_names: file.egress.dns_names,
             canary_period: Duration::from_secs(file.geo.canary_seconds.unwrap_or(CANARY_SECONDS).get().into()),
             forward: file.egress.forward.unwrap_or(mode == Mode::Enforce),

@@ -34,8 +34,8 @@ use crate::{
     },
     jurisdiction::{Jurisdictions, Live},
     kernel::{
-        Kernel, Options, cgroup::Cgroups, features, hooks::Attach, offsets::VMLINUX, ring::Rings, signals::HeldBack,
-        stats::Stats, verdicts::Verdicts,
+        Kernel, Options, cgroup::Cgroups, features, hooks::Attach, offsets::VMLINUX, repeats::Repeats, ring::Rings,
+        signals::HeldBack, stats::Stats, verdicts::Verdicts,
     },
     notices::Told,
     operator::Blocks,
@@ -81,6 +81,7 @@ pub struct Daemon {
     pub proofs: Vec<Option<Proof>>,
     /// Kernel counters.
     pub stats: Stats,
+    repeats: Repeats,
     /// Everything between rings and sinks.
     pub pipeline: Pipeline,
     /// Connections that were there before their rule.
@@ -186,6 +187,7 @@ struct Engaged {
     kernel: Kernel,
     proofs: Vec<Option<Proof>>,
     stats: Stats,
+    repeats: Repeats,
     rings: Rings,
     verdicts: Verdicts,
     numbers: Numbers,
@@ -201,17 +203,19 @@ impl Engaged {
         let (scope, dns_names, forward) = (config.scope.clone(), config.dns_names, config.forward);
         let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, dns_names, forward, btf })?;
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
+        let mut repeats = kernel.repeats()?;
         let mut numbers = Numbers::default();
         let root = kernel.features.cgroup2.clone();
         let prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
         let tables = u64::from(prepared.image.is_some());
         let world = policy::apply(&mut verdicts, prepared)?;
+        policy::repeats(&world, config, &mut repeats)?;
         kernel.attach()?;
         for (program, instructions) in kernel.verified() {
             tracing::debug!("{program}: the verifier looked at {instructions} instructions");
         }
         let proofs = canary::prove(&mut kernel, &mut verdicts, &stats, &config.run_dir, enforce)?;
-        Ok(Self { kernel, proofs, stats, rings, verdicts, numbers, world, tables })
+        Ok(Self { kernel, proofs, stats, repeats, rings, verdicts, numbers, world, tables })
     }
 
     /// Whether LSM programs are attached and none of them met its canary.
@@ -242,7 +246,7 @@ impl Daemon {
             drop(engaged);
             engaged = Engaged::try_with(&config, &loaded, Some(LSM_NEVER_RUNS.to_owned()))?;
         }
-        let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
+        let Engaged { kernel, proofs, stats, repeats, rings, verdicts, numbers, world, tables } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
         let processes = Processes::from_proc(Containers::new(cgroups));
         let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
@@ -254,6 +258,7 @@ impl Daemon {
             kernel,
             proofs,
             stats,
+            repeats,
             pipeline,
             sockets,
             jurisdictions,

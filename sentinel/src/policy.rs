@@ -11,8 +11,8 @@ use std::{
 
 use anyhow::{Result, anyhow};
 use geoip::TableImage;
-use rules::{LoadOptions, Policies, StandingEntry};
-use sentinel_common::geo::ClassRules;
+use rules::{Kind, LoadOptions, Policies, StandingEntry};
+use sentinel_common::{event::kind, geo::ClassRules};
 
 use crate::{
     bypass, clock,
@@ -20,7 +20,11 @@ use crate::{
     countries::{ClassTable, CountryRules, CountryVerdicts},
     embargo::{self, Programmes},
     geo::{GeoData, News, watch::Built},
-    kernel::verdicts::{Place, Target, Verdicts},
+    kernel::{
+        KernelError,
+        repeats::Repeats,
+        verdicts::{Place, Target, Verdicts},
+    },
     operator::Blocks,
     standing::{self, Compiled, Ruling, Setting},
     world::{CANARY, Numbers, World, event_rule, rule_of},
@@ -281,4 +285,17 @@ pub const fn mode_word(mode: Mode) -> &'static str {
         Mode::Monitor => "monitor",
         Mode::Enforce => "enforce",
     }
+}
+
+/// Tells the kernel which events it need not tell again.
+///
+/// # Errors
+///
+/// [`KernelError::Map`] if the kernel refuses the change.
+pub fn repeats(world: &World, config: &Config, repeats: &mut Repeats) -> Result<(), KernelError> {
+    let kinds = [(Kind::Open, kind::OPEN), (Kind::Connect, kind::CONNECT), (Kind::Send, kind::SEND)];
+    let whole = world.policies.rules().iter().filter(|rule| rule.every_event);
+    let every = whole.flat_map(|rule| kinds.iter().filter(|(kind, _)| rule.kinds.contains(*kind)));
+    let every = every.fold(0, |bits, (_, number)| bits | 1 << number);
+    repeats.set(u64::try_from(config.repeat.as_nanos()).unwrap_or(u64::MAX), every)
 }

@@ -117,6 +117,7 @@ impl Builder<'_> {
             ttl: annotation.ttl,
             maturity: annotation.maturity,
             on_error: annotation.on_error.unwrap_or(OnError::Alert),
+            every_event: annotation.every_event.unwrap_or(false),
             accept: annotation.accept.unwrap_or_default(),
             related_resources: annotation.related.unwrap_or_default(),
             file: source.file.clone(),

@@ -19,6 +19,7 @@ use crate::{
     emit,
     maps::config,
     path::{self, Place},
+    repeat,
     scratch::Builder,
     task,
     verdict::{self, Ask, NOT_WANTED, Question, Wanted},
@@ -30,6 +31,9 @@ const MOVE: u32 = access::MOVE as u32;
 const WRITE: Wanted = [access::WRITE as u32, NOT_WANTED, NOT_WANTED];
 /// `renameat2`: both names change places.
 const RENAME_EXCHANGE: u64 = 2;
+/// `inode.i_mode`: what tells the type of a file, and a directory.
+const FILE_TYPE: u32 = 0o170_000;
+const DIRECTORY: u32 = 0o040_000;
 
 /// Something that is asked about.
 #[derive(Clone, Copy)]
@@ -209,6 +213,10 @@ pub(super) fn change(kind: u16, hook: u32, object: Object, target: Option<Object
         event.target_links = path::read(inode + u64::from(config!(offsets.inode_i_nlink)));
     }
     task::current(&mut event.header.task);
+    let moves = kind == kind::MOUNT || (kind == kind::RENAME && event.mode & FILE_TYPE == DIRECTORY);
+    if moves {
+        repeat::names_change();
+    }
     let entry = judge(hook, &mut builder, event, &object, target.as_ref());
     if kind == kind::MMAP && entry.rule == 0 {
         emit::settle(hook, &entry);

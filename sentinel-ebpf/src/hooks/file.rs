@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use sentinel_common::{
     FileId,
-    event::{Open, flag, kind},
+    event::{Header, Open, flag, kind},
     hook,
     verdict::{BypassKey, Entry, access, bypass, flag as entry_flag},
 };
@@ -16,6 +16,7 @@ use crate::{
     emit,
     maps::config,
     path::{self, Place},
+    repeat::{self, Key},
     scratch::Builder,
     task::{self, Object, field},
     verdict::{self, Ask, NOT_WANTED, Question, Wanted},
@@ -91,8 +92,10 @@ fn descriptor(number: u64) -> u64 {
 #[inline(always)]
 fn judge(file: Object, hook: u32) -> Entry {
     let inode = field!(file, file_f_inode, Object);
+    let path = path::offset(file, config!(offsets.file_f_path));
+    let dentry = field!(path, path_dentry, Object);
     let mut event = Open {
-        header: emit::header(kind::OPEN, hook, 0),
+        header: Header { kind: kind::OPEN, hook: hook as u16, flags: flag::IN_SCOPE, ..Header::default() },
         file: task::file_id(file),
         flags: field!(file, file_f_flags, u32),
         fmode: field!(file, file_f_mode, u32),
@@ -103,7 +106,9 @@ fn judge(file: Object, hook: u32) -> Entry {
     if event.mode & FILE_TYPE == CHARACTER_DEVICE {
         event.device = field!(inode, inode_i_rdev, u32);
     }
-    open(&mut event, file as u64, hook)
+    let place = Place { dentry: dentry as u64, vfsmount: field!(path, path_mnt, u64) };
+    let name = (field!(dentry, dentry_d_parent, u64), field!(dentry, dentry_d_name, u64));
+    open(&mut event, place, name, hook)
 }
 
 /// Event of an open that was seen from outside: nothing to decide any more.
@@ -112,7 +117,12 @@ fn observe(file: u64) {
     let at = |base: u64, offset: u32| base + u64::from(offset);
     let inode: u64 = path::read(at(file, config!(offsets.file_f_inode)));
     let mut event = Open {
-        header: emit::header(kind::OPEN, hook::SYS_EXIT_OPEN, 0),
+        header: Header {
+            kind: kind::OPEN,
+            hook: hook::SYS_EXIT_OPEN as u16,
+            flags: flag::IN_SCOPE,
+            ..Header::default()
+        },
         file: path::inode_id(inode),
         flags: path::read(at(file, config!(offsets.file_f_flags))),
         fmode: path::read(at(file, config!(offsets.file_f_mode))),
@@ -120,7 +130,9 @@ fn observe(file: u64) {
         links: path::read(at(inode, config!(offsets.inode_i_nlink))),
         ..Open::default()
     };
-    open(&mut event, file, hook::SYS_EXIT_OPEN);
+    let place = Place::of_file(file);
+    let name = (path::parent_of(place.dentry), path::read(at(place.dentry, config!(offsets.dentry_d_name))));
+    open(&mut event, place, name, hook::SYS_EXIT_OPEN);
 }
 
 /// The accesses that an open asks for. To create is to write: user space writes what refuses writing under creating
@@ -135,18 +147,63 @@ fn wanted(fmode: u32) -> Wanted {
     ]
 }
 
-/// Path, verdict, event.
+/// What tells this open from others of the process: name and place, file, accesses. `name` is the directory's dentry, and
+/// hash and length of the name: the three change with a rename.
 #[inline(always)]
-fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
-    task::current(&mut event.header.task);
+fn key(event: &Open, place: Place, name: (u64, u64)) -> Key {
+    let created = u64::from(event.fmode & FMODE_CREATED != 0) << 63;
+    let access = u64::from(event.file.dev) | u64::from(event.flags) << 32 | created;
+    Key::new([place.dentry, place.vfsmount, name.0, name.1, event.file.ino, access])
+}
+
+/// Verdict, event. The path is walked only if one of them needs it.
+#[inline(always)]
+fn open(event: &mut Open, place: Place, name: (u64, u64), hook: u32) -> Entry {
+    let state = verdict::state();
+    let key = key(event, place, name);
+    let repeat = repeat::is_one(kind::OPEN, &key, state.epoch);
+    let (asks, asks_path) = verdict::about_files(state.word as u32);
+    if repeat && !asks && event.device == 0 {
+        emit::settle(hook, &Entry::NONE);
+        emit::suppressed(kind::OPEN);
+        return Entry::NONE;
+    }
     if event.flags & O_TRUNC != 0 {
         event.fmode |= FMODE_WRITE;
     }
+    event.header.time = emit::now();
+    task::current(&mut event.header.task);
     let Some(mut builder) = Builder::take() else {
         return open_without_path(event, hook);
     };
-    let place = Place::of_file(file);
-    let (length, whole) = path::prepend(&mut builder, place);
+    let walked = !repeat || asks_path;
+    let (length, whole) = if walked { path::prepend(&mut builder, place) } else { (0, true) };
+    let mut entry = judge_place(&builder, event, place, if whole { length as u64 } else { 0 }, hook);
+    if hook == hook::SYS_EXIT_OPEN {
+        entry.flags |= entry_flag::MONITOR; // the open is done: nothing can be refused here
+    }
+    if repeat && entry.rule == 0 {
+        emit::settle(hook, &entry);
+        emit::suppressed(kind::OPEN);
+    } else if !emit::settle(hook, &entry) && !emit::suppress_own(kind::OPEN, &event.header.task) {
+        event.header.verdict = verdict::record(&entry);
+        if !whole {
+            event.header.flags |= flag::PATH_TRUNCATED;
+            emit::count_hook(hook, |s| &mut s.errors);
+        }
+        event.path = length as u16;
+        let sent = emit::send_built(kind::OPEN, entry.rule, &mut builder, event, |e, n| e.header.length = n);
+        if sent && entry.rule == 0 {
+            repeat::told(kind::OPEN, &key, state.epoch);
+        }
+    }
+    builder.release();
+    entry
+}
+
+/// The verdict on the file, or on the device that it stands for.
+#[inline(always)]
+fn judge_place(builder: &Builder, event: &Open, place: Place, path: u64, hook: u32) -> Entry {
     let ask = Ask {
         file: event.file,
         stays_in: FileId::default(),
@@ -154,28 +211,15 @@ fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
         vfsmount: place.vfsmount,
         from: place.dentry,
         start: builder.start as u64,
-        path: if whole { length as u64 } else { 0 },
+        path,
         hook,
         wanted: wanted(event.fmode),
     };
-    let mut entry = verdict::file(&builder, &event.header.task, ask);
+    let entry = verdict::file(builder, &event.header.task, ask);
     let question = Question { hook, task: &event.header.task, port: 0, protocol: 0 };
     if entry.rule == 0 && event.device != 0 {
-        entry = verdict::bypass(&question, BypassKey { kind: bypass::DEVICE, number: event.device });
+        return verdict::bypass(&question, BypassKey { kind: bypass::DEVICE, number: event.device });
     }
-    if hook == hook::SYS_EXIT_OPEN {
-        entry.flags |= entry_flag::MONITOR; // the open is done: nothing can be refused here
-    }
-    if !emit::settle(hook, &entry) && !emit::suppress_own(kind::OPEN, &event.header.task) {
-        event.header.verdict = verdict::record(&entry);
-        if !whole {
-            event.header.flags |= flag::PATH_TRUNCATED;
-            emit::count_hook(hook, |s| &mut s.errors);
-        }
-        event.path = length as u16;
-        emit::send_built(kind::OPEN, entry.rule, &mut builder, event, |e, n| e.header.length = n);
-    }
-    builder.release();
     entry
 }
 

@@ -18,6 +18,7 @@ use super::{CGROUP_PASS, CGROUP_REFUSE, lsm_answer, refused_before};
 use crate::{
     emit,
     maps::{Note, SOCKETS, config},
+    repeat::{self, Key},
     socket::{self, AF_INET, AF_INET6, Destination, SOCK_STREAM},
     task::{self, Object, field},
     verdict::{self, Question},
@@ -113,13 +114,44 @@ fn socket_create(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn lsm_verdict(kind: u16, hook: u32, to: &Destination) -> i32 {
+    let state = verdict::state();
+    let key = key(kind, to);
+    let repeat = repeat::is_one(kind, &key, state.epoch);
+    if repeat && !verdict::about_destinations(state.word as u32) {
+        emit::settle(hook, &Entry::NONE);
+        emit::suppressed(kind);
+        return 0;
+    }
     let mut event = socket::event(kind, hook, to);
     task::current(&mut event.header.task);
-    let entry = socket::judge(&mut event, hook, verdict::state().word);
-    if !emit::settle(hook, &entry) && !emit::suppress_own(kind, &event.header.task) {
-        emit::send_fixed(kind, entry.rule, &event);
+    let entry = socket::judge(&mut event, hook, state.word);
+    if !emit::settle(hook, &entry) {
+        report(kind, (repeat, &key, state.epoch), &entry, &event);
     }
     lsm_answer(verdict::refuses(&entry))
+}
+
+/// What tells this connect or send from others of the process.
+#[inline(always)]
+fn key(kind: u16, to: &Destination) -> Key {
+    let socket = u64::from(to.port)
+        | u64::from(to.protocol) << 16
+        | u64::from(to.family) << 32
+        | u64::from(to.socket_type) << 48;
+    Key::new([to.address.high, to.address.low, socket, u64::from(kind), 0, 0])
+}
+
+/// Sends the event, unless it is a repeat about which no entry is.
+#[inline(always)]
+fn report(kind: u16, (repeat, key, epoch): (bool, &Key, u64), entry: &Entry, event: &Network) {
+    if repeat && entry.rule == 0 {
+        emit::suppressed(kind);
+    } else if !emit::suppress_own(kind, &event.header.task)
+        && emit::send_fixed(kind, entry.rule, event)
+        && entry.rule == 0
+    {
+        repeat::told(kind, key, epoch);
+    }
 }
 
 /// `BPF_CGROUP_INET4_CONNECT`, since 4.17: connect on an IPv4 socket, and TCP Fast Open.
@@ -154,19 +186,17 @@ fn cgroup_verdict(ctx: &SockAddrContext, kind: u16, hook: u32, reporter: u32, fa
     let state = verdict::state();
     let entry = socket::judge(&mut event, hook, state.word);
     let canary = emit::settle(hook, &entry);
-    let reports = config!(attached) & (1 << reporter) == 0 || verdict::refuses(&entry);
+    let alone = config!(attached) & (1 << reporter) == 0;
     if !canary {
         remember(ctx, &event, &entry, state.epoch);
-        report(kind, reports, &entry, &event);
+        if alone {
+            let key = key(kind, &to);
+            report(kind, (repeat::is_one(kind, &key, state.epoch), &key, state.epoch), &entry, &event);
+        } else if verdict::refuses(&entry) && !emit::suppress_own(kind, &event.header.task) {
+            emit::send_fixed(kind, entry.rule, &event);
+        }
     }
     if verdict::refuses(&entry) { CGROUP_REFUSE } else { CGROUP_PASS }
-}
-
-#[inline(always)]
-fn report(kind: u16, reports: bool, entry: &Entry, event: &Network) {
-    if reports && !emit::suppress_own(kind, &event.header.task) {
-        emit::send_fixed(kind, entry.rule, event);
-    }
 }
 
 /// The destination in a cgroup hook's context. Its fields may only be read one by one.

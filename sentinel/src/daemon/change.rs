@@ -150,6 +150,7 @@ impl Daemon {
         let prepared = policy::prepare(&loaded, &config, &root, Some(&pipeline.world), &mut pipeline.numbers)?;
         let built = u64::from(prepared.image.is_some());
         let world = policy::apply(&mut pipeline.verdicts, prepared)?;
+        policy::repeats(&world, &config, &mut self.repeats)?;
         self.pipeline.set_world(world);
         self.pipeline.numbers.forget();
         (self.config, self.geo) = (config, loaded.geo);

@@ -24,6 +24,7 @@ pub mod hooks;
 pub mod offsets;
 mod plain;
 pub mod probe;
+pub mod repeats;
 pub mod ring;
 pub mod signals;
 pub mod stats;
@@ -257,6 +258,15 @@ impl Kernel {
     /// [`KernelError::Map`] if they are missing or taken already.
     pub fn verdicts(&mut self) -> Result<verdicts::Verdicts, KernelError> {
         verdicts::Verdicts::new(&mut self.ebpf)
+    }
+
+    /// Takes out the settings of what is told again.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if they are missing or taken already.
+    pub fn repeats(&mut self) -> Result<repeats::Repeats, KernelError> {
+        repeats::Repeats::new(&mut self.ebpf)
     }
 
     /// The program that says what the hooks would answer.
