@@ -107,8 +107,8 @@ pub(crate) fn of_owner(note: *const Note, header: &mut Header) {
 #[inline(never)]
 extern "C" fn socket_owner(note: *const Note, header: *mut Header) -> u32 {
     // SAFETY: callers pass a reference and what belongs to a socket that the packet holds; null is nothing.
-    let Some(header) = (unsafe { header.as_mut() }) else { return 0 };
-    match unsafe { note.as_ref() } {
+    let (Some(header), note) = (unsafe { header.as_mut() }, unsafe { note.as_ref() }) else { return 0 };
+    match note {
         Some(note) if note.tgid != 0 => {
             header.task.start = note.start;
             header.task.cgroup = note.cgroup;

@@ -243,7 +243,8 @@ impl Daemon {
         let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
         let processes = Processes::from_proc(Containers::new(cgroups));
-        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), enforce);
+        let alerting = Alerting::new(sinks, config.format, config.redactor.clone());
+        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, alerting, enforce);
         pipeline.recorder = recorder;
         let sockets = Sockets::probe();
         let jurisdictions = Jurisdictions::new(clock::boot_now());

@@ -3,6 +3,7 @@
 //! Invariant: every verb does the set-up it needs itself, so that `cargo xtask run` and `cargo xtask test` work in a bare
 //! clone. Not here: what is tested; that is the crates' own tests and the `sentinel-tests` program.
 
+mod formats;
 #[cfg(feature = "geodata")]
 mod geodata;
 mod project;
@@ -88,7 +89,7 @@ fn main() -> ExitCode {
 fn dispatch(verb: Verb) -> Result<ExitCode> {
     let project = Project::find()?;
     match verb {
-        Verb::Setup => setup::run(&project, &[Part::Build, Part::Lint, Part::Vm])?,
+        Verb::Setup => setup::run(&project, &[Part::Build, Part::Lint, Part::Vm, Part::Formats])?,
         Verb::Build { debug } => {
             build(&project, debug)?;
         }
