@@ -91,25 +91,51 @@ pub(crate) fn destination(sk: Object, address: u64, length: u32, unspec_is_inet:
 /// The event of a destination, before the verdict.
 #[inline(always)]
 pub(crate) fn event(kind: u16, hook: u32, to: &Destination) -> Network {
-    let (normalised, wrapping) = normalise(to.address);
     Network {
         header: emit::header(kind, hook, size_of::<Network>()),
         given: to.address,
-        destination: normalised,
+        destination: Address::default(),
         port: to.port,
         family: to.family,
         socket_type: to.socket_type,
         protocol: to.protocol,
-        wrapping: wrapping as u8,
+        wrapping: 0,
         pad: [0; 7],
     }
 }
 
-/// Asks for the verdict on the event's destination under a state and writes it into the event.
+/// Asks for the verdict on the event's destination under a state, and writes both into the event.
 #[inline(always)]
-pub(crate) fn judge(event: &mut Network, hook: u32, word: u64) -> Entry {
+pub(crate) fn judge(event: &mut Network, word: u64) -> Entry {
+    let mut answer = Entry::NONE;
+    normalise_event(event);
+    judge_event(event, word, &raw mut answer);
+    answer
+}
+
+/// Finds the destination that is meant.
+///
+/// A global function: the verifier looks at it once, and at what follows once instead of once for each form of address.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn normalise_event(event: *mut Network) -> u32 {
+    // SAFETY: the caller passes a reference; the verifier, which looks at this alone, wants to see the null check.
+    let Some(event) = (unsafe { event.as_mut() }) else { return 0 };
+    let (destination, wrapping) = normalise(event.given);
+    event.destination = destination;
+    event.wrapping = wrapping as u8;
+    1
+}
+
+/// A global function, as above.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn judge_event(event: *mut Network, word: u64, answer: *mut Entry) -> u32 {
+    // SAFETY: as above.
+    let (Some(event), Some(answer)) = (unsafe { event.as_mut() }, unsafe { answer.as_mut() }) else { return 0 };
+    let hook = u32::from(event.header.hook);
     let question = Question { hook, task: &event.header.task, port: event.port, protocol: event.protocol };
-    let entry = verdict::destination(&question, event.destination, word);
-    event.header.verdict = verdict::record(&entry);
-    entry
+    *answer = verdict::destination(&question, event.destination, word);
+    event.header.verdict = verdict::record(answer);
+    1
 }

@@ -7,7 +7,7 @@ use aya_ebpf::helpers::generated::{
 };
 use sentinel_common::{
     FileId,
-    event::{Credentials, NO_LOGIN, Task},
+    event::{Credentials, Header, NO_LOGIN, Task, flag},
 };
 
 use crate::maps::{Note, config};
@@ -152,10 +152,26 @@ pub(crate) fn is_own(task: &Task) -> bool {
 
 /// Writes what the socket remembers of the task that set it up.
 #[inline(always)]
-pub(crate) fn of_note(note: &Note, into: &mut Task) {
-    into.start = note.start;
-    into.cgroup = note.cgroup;
-    into.executable = note.executable;
-    into.tgid = note.tgid;
-    into.uid = note.uid;
+pub(crate) fn of_owner(note: *const Note, header: &mut Header) {
+    socket_owner(note, header);
+}
+
+/// A global function: the verifier looks at what follows once, and not once for sockets with an owner and once for others.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn socket_owner(note: *const Note, header: *mut Header) -> u32 {
+    // SAFETY: callers pass a reference and what belongs to a socket that the packet holds; null is nothing.
+    let Some(header) = (unsafe { header.as_mut() }) else { return 0 };
+    match unsafe { note.as_ref() } {
+        Some(note) if note.tgid != 0 => {
+            header.task.start = note.start;
+            header.task.cgroup = note.cgroup;
+            header.task.executable = note.executable;
+            header.task.tgid = note.tgid;
+            header.task.uid = note.uid;
+            header.flags |= flag::SOCKET_OWNER;
+        }
+        Some(_) | None => header.flags |= flag::NO_TASK,
+    }
+    1
 }

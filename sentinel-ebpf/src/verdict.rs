@@ -151,18 +151,28 @@ fn first<const N: usize>(q: &Question, entries: &[Entry; N]) -> Found {
     core::ptr::null()
 }
 
+/// Whose entries come first, second and last. One at a time: the stack is short.
+#[inline(always)]
+const fn subject(q: &Question, place: usize) -> Subject {
+    match place {
+        0 => Subject::executable(q.task.executable),
+        1 => Subject::instance(q.task.tgid, q.task.start),
+        _ => Subject::ANYONE,
+    }
+}
+
 /// Destination entries, with and without port: for the executable, the process, everyone. They come from
 /// decisions, which are only written where they enforce.
 #[inline(always)]
 fn listed(q: &Question, address: Address, classes: u32) -> Found {
     let mut key = DestinationKey { address, subject: Subject::ANYONE, port: 0, pad: [0; 3] };
-    let subjects = [
-        (Subject::executable(q.task.executable), active::DESTINATION_EXECUTABLE, active::DESTINATION_PORT_EXECUTABLE),
-        (Subject::instance(q.task.tgid, q.task.start), active::DESTINATION_INSTANCE, active::DESTINATION_PORT_INSTANCE),
-        (Subject::ANYONE, active::DESTINATION, active::DESTINATION_PORT),
+    let classes_of = [
+        (active::DESTINATION_EXECUTABLE, active::DESTINATION_PORT_EXECUTABLE),
+        (active::DESTINATION_INSTANCE, active::DESTINATION_PORT_INSTANCE),
+        (active::DESTINATION, active::DESTINATION_PORT),
     ];
-    for (subject, any_port, with_port) in subjects {
-        key.subject = subject;
+    for (whose, (any_port, with_port)) in classes_of.into_iter().enumerate() {
+        key.subject = subject(q, whose);
         for (port, class) in [(0, any_port), (q.port, with_port)] {
             key.port = port;
             if classes & class != 0
@@ -185,13 +195,8 @@ fn cidr<const N: usize, const F: usize>(
     classes: u32,
 ) -> Found {
     let mut key = Key::new(CidrKey::SUBJECT_BITS + 128, CidrKey { subject: Subject::ANYONE, address });
-    let subjects = [
-        (Subject::executable(q.task.executable), active::CIDR_EXECUTABLE),
-        (Subject::instance(q.task.tgid, q.task.start), active::CIDR_INSTANCE),
-        (Subject::ANYONE, active::CIDR),
-    ];
-    for (subject, class) in subjects {
-        key.data.subject = subject;
+    for (whose, class) in [active::CIDR_EXECUTABLE, active::CIDR_INSTANCE, active::CIDR].into_iter().enumerate() {
+        key.data.subject = subject(q, whose);
         if classes & class != 0
             && let Some(entry) = trie.get(&key)
             && holds(q, entry, class == active::CIDR)
@@ -550,19 +555,50 @@ extern "C" fn wanted_holds(entries: *const AccessEntries, task: *const Task, how
     let q = Question { hook: (how >> 32) as u32, task, port: 0, protocol: 0 };
     for index in [how as u32 & 0xff, (how >> 8) as u32 & 0xff, (how >> 16) as u32 & 0xff] {
         let place = index as usize & (access::PLACES - 1);
-        if index < NOT_WANTED && holds(&q, &raw const entries.by_access[place], how >> 24 & 1 != 0) {
+        if index < NOT_WANTED && in_force(&q, &entries.by_access[place], how >> 24 & 1 != 0, by_call) {
             return place as u32 + 1;
         }
     }
     0
 }
 
+/// The limits by a function of their own, which is looked at once.
+#[inline(always)]
+fn by_call(q: &Question, entry: &Entry) -> bool {
+    limits_hold(entry.rule, u32::from(entry.limits), q.task) != 0
+}
+
+/// A global function, as above; of files, which have no port.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn limits_hold(rule: u32, limits: u32, task: *const Task) -> u32 {
+    // SAFETY: the caller passes a reference; the verifier, which looks at this alone, wants to see the null check.
+    let Some(task) = (unsafe { task.as_ref() }) else { return 0 };
+    let q = Question { hook: hook::ANY, task, port: 0, protocol: 0 };
+    u32::from(within_limits(&q, &Entry { rule, limits: limits as u16, ..Entry::NONE }))
+}
+
 /// Whether an entry is in force for this hook, now, and, if it can have limits, for this subject. Only standing
 /// rules have limits, and those are for everyone.
 #[inline(always)]
 pub(crate) fn holds(q: &Question, entry: Found, limited: bool) -> bool {
-    // SAFETY: callers pass the address of an entry, never null.
-    let entry = unsafe { &*entry };
+    let how = u64::from(q.port) | u64::from(q.protocol) << 16 | u64::from(q.hook) << 40;
+    entry_holds(entry, q.task, how | u64::from(limited) << 32) != 0
+}
+
+/// A global function, as above. `how`: port, then 16 bits of protocol, then 8 that say whether the entry can have limits, then
+/// the hook; in one value, because the callers' stack is short.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn entry_holds(entry: *const Entry, task: *const Task, how: u64) -> u32 {
+    // SAFETY: callers pass references; the verifier, which looks at this alone, wants to see the null checks.
+    let (Some(entry), Some(task)) = (unsafe { entry.as_ref() }, unsafe { task.as_ref() }) else { return 0 };
+    let q = Question { hook: (how >> 40) as u32, task, port: how as u16, protocol: (how >> 16) as u16 };
+    u32::from(in_force(&q, entry, how >> 32 & 1 != 0, within_limits))
+}
+
+#[inline(always)]
+fn in_force(q: &Question, entry: &Entry, limited: bool, within: fn(&Question, &Entry) -> bool) -> bool {
     // One branch for both: the product is zero exactly if a factor is, and the verifier walks every branch of every entry.
     let elsewhere = u64::from(entry.hook ^ hook::ANY) * u64::from(entry.hook ^ q.hook);
     if entry.rule == 0 || elsewhere != 0 {
@@ -572,40 +608,39 @@ pub(crate) fn holds(q: &Question, entry: Found, limited: bool) -> bool {
     if entry.expires != 0 && unsafe { bpf_ktime_get_boot_ns() } >= entry.expires {
         return false;
     }
-    !limited || entry.limits == 0 || within_limits(q, entry)
+    !limited || entry.limits == 0 || within(q, entry)
 }
 
 /// Whether every `only` list names this subject and not every `except` list does.
 #[inline(always)]
 fn within_limits(q: &Question, entry: &Entry) -> bool {
-    limits_hold(entry.rule, u32::from(entry.limits), q.task, u32::from(q.port), u32::from(q.protocol)) != 0
+    let mut limits = Limits { rule: entry.rule, which: entry.limits, has_except: false, excepted: true };
+    let within = limits.allow(limit::ONLY_UID, limit::EXCEPT_UID, u64::from(q.task.uid), 0)
+        && limits.allow(limit::ONLY_CGROUP, limit::EXCEPT_CGROUP, q.task.cgroup, 0)
+        && limits.allow(limit::ONLY_PORT, limit::EXCEPT_PORT, u64::from(q.port), 0)
+        && limits.allow(limit::ONLY_PROTOCOL, limit::EXCEPT_PROTOCOL, u64::from(q.protocol), 0)
+        && limits.allow(limit::ONLY_EXECUTABLE, limit::EXCEPT_EXECUTABLE, q.task.executable.ino, q.task.executable.dev);
+    within && !(limits.has_except && limits.excepted)
 }
 
-/// A global function: the verifier looks at it once and not for each entry that is asked about.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn limits_hold(rule: u32, limits: u32, task: *const Task, port: u32, protocol: u32) -> u32 {
-    // SAFETY: the caller passes a reference; the verifier, which looks at this alone, wants to see the null check.
-    let Some(task) = (unsafe { task.as_ref() }) else { return 0 };
-    let facts = [
-        (limit::ONLY_EXECUTABLE, limit::EXCEPT_EXECUTABLE, task.executable.ino, task.executable.dev),
-        (limit::ONLY_UID, limit::EXCEPT_UID, u64::from(task.uid), 0),
-        (limit::ONLY_CGROUP, limit::EXCEPT_CGROUP, task.cgroup, 0),
-        (limit::ONLY_PORT, limit::EXCEPT_PORT, u64::from(port), 0),
-        (limit::ONLY_PROTOCOL, limit::EXCEPT_PROTOCOL, u64::from(protocol), 0),
-    ];
-    let limits = limits as u16;
-    let (mut has_except, mut excepted) = (false, true);
-    for (only, except, value, dev) in facts {
-        if limits & only != 0 && !in_limit(rule, only, value, dev) {
-            return 0;
+/// The limits of a rule, as far as they were looked at.
+struct Limits {
+    rule: u32,
+    which: u16,
+    has_except: bool,
+    excepted: bool,
+}
+
+impl Limits {
+    /// Looks at the limits by one fact; whether an `only` list lacks it. One after the other: the stack is short.
+    #[inline(always)]
+    fn allow(&mut self, only: u16, except: u16, value: u64, dev: u32) -> bool {
+        if self.which & except != 0 {
+            self.has_except = true;
+            self.excepted &= in_limit(self.rule, except, value, dev);
         }
-        if limits & except != 0 {
-            has_except = true;
-            excepted &= in_limit(rule, except, value, dev);
-        }
+        self.which & only == 0 || in_limit(self.rule, only, value, dev)
     }
-    u32::from(!(has_except && excepted))
 }
 
 /// Whether a limit of a rule names this value.

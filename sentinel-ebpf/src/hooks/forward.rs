@@ -12,9 +12,9 @@ use aya_ebpf::{
 };
 use sentinel_common::{
     address::{Class, class},
-    event::{flag, kind},
+    event::kind,
     hook,
-    verdict::{Entry, State},
+    verdict::Entry,
 };
 
 use crate::{
@@ -73,50 +73,38 @@ fn ip_offset(skb: *mut __sk_buff) -> Option<u32> {
 
 #[inline(always)]
 fn at(skb: *mut __sk_buff, offset: u32) -> i32 {
-    let Some((to, inside)) = packet::at(skb, offset) else { return PASS };
-    let state = verdict::state();
-    if refused(skb, &to, &state) {
-        return DROP;
-    }
-    if let Some(offset) = packet::carried(skb, to.protocol, inside)
-        && let Some((inner, _)) = packet::at(skb, offset)
-        && refused(skb, &inner, &state)
-    {
-        return DROP;
-    }
-    PASS
+    let carried = packet_refused(skb, offset);
+    if carried == REFUSED || (carried != NOTHING && packet_refused(skb, carried) == REFUSED) { DROP } else { PASS }
 }
 
-#[inline(always)]
-fn refused(skb: *mut __sk_buff, to: &Destination, state: &State) -> bool {
-    packet_refused(skb, to, state.epoch, state.word) != 0
-}
+/// The packet passes and carries no other.
+const NOTHING: u32 = 0;
+/// The packet is refused.
+const REFUSED: u32 = u32::MAX;
 
+/// The verdict on the IP packet at an offset: [`REFUSED`], [`NOTHING`], or the offset of the packet that it carries.
+///
 /// A global function: the verifier looks at it once and not for each place in a frame where a packet can begin.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn packet_refused(skb: *mut __sk_buff, to: *const Destination, epoch: u64, word: u64) -> u32 {
-    // SAFETY: the caller passes a reference; the verifier, which looks at this alone, wants to see the null check.
-    let Some(to) = (unsafe { to.as_ref() }) else { return 0 };
-    let (note, state) = (note(skb), State { epoch, word });
+extern "C" fn packet_refused(skb: *mut __sk_buff, offset: u32) -> u32 {
+    let Some((to, inside)) = packet::at(skb, offset) else { return NOTHING };
+    let note = note(skb);
     // What the packet hook remembers holds here too, but for canaries, whose entries are about one hook.
-    if class(to.address) as u8 != Class::Loopback as u8 && super::packet::passed_before(note, to, &state) {
-        return 0;
+    let remembered =
+        class(to.address) as u8 != Class::Loopback as u8 && super::packet::passed_before(note, &to, &verdict::state());
+    if !remembered && verdict::refuses(&decide(note, &to)) {
+        return REFUSED;
     }
-    u32::from(verdict::refuses(&decide(note, to, &state)))
+    packet::carried(skb, to.protocol, inside).unwrap_or(NOTHING)
 }
 
 /// The verdict; reports it.
 #[inline(always)]
-fn decide(note: *const Note, to: &Destination, state: &State) -> Entry {
+fn decide(note: *const Note, to: &Destination) -> Entry {
     let mut event = socket::event(kind::PACKET, hook::FORWARD, to);
-    // SAFETY: if not null, the value belongs to the socket that the packet holds.
-    let known = unsafe { note.as_ref() }.filter(|note| note.tgid != 0);
-    if let Some(note) = known {
-        task::of_note(note, &mut event.header.task);
-    }
-    event.header.flags |= if known.is_some() { flag::SOCKET_OWNER } else { flag::NO_TASK };
-    let entry = socket::judge(&mut event, hook::FORWARD, state.word);
+    task::of_owner(note, &mut event.header);
+    let entry = socket::judge(&mut event, verdict::state().word);
     if !emit::settle(hook::FORWARD, &entry) && entry.rule != 0 {
         emit::send_fixed(kind::PACKET, entry.rule, &event);
     }

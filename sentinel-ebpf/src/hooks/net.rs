@@ -14,7 +14,7 @@ use sentinel_common::{
     verdict::{BypassKey, Entry, bypass},
 };
 
-use super::{CGROUP_PASS, CGROUP_REFUSE, lsm_answer, refused_before};
+use super::{cgroup_answer, lsm_answer, refused_before};
 use crate::{
     emit,
     maps::{Note, SOCKETS, config},
@@ -115,7 +115,7 @@ fn socket_create(ctx: LsmContext) -> i32 {
 fn lsm_verdict(kind: u16, hook: u32, to: &Destination) -> i32 {
     let mut event = socket::event(kind, hook, to);
     task::current(&mut event.header.task);
-    let entry = socket::judge(&mut event, hook, verdict::state().word);
+    let entry = socket::judge(&mut event, verdict::state().word);
     if !emit::settle(hook, &entry) && !emit::suppress_own(kind, &event.header.task) {
         emit::send_acting(kind, entry.rule, &event);
     }
@@ -152,14 +152,15 @@ fn cgroup_verdict(ctx: &SockAddrContext, kind: u16, hook: u32, reporter: u32, fa
     let mut event = socket::event(kind, hook, &to);
     task::current(&mut event.header.task);
     let state = verdict::state();
-    let entry = socket::judge(&mut event, hook, state.word);
+    let entry = socket::judge(&mut event, state.word);
     let canary = emit::settle(hook, &entry);
     let reports = config!(attached) & (1 << reporter) == 0 || verdict::refuses(&entry);
     if !canary {
-        remember(ctx, &event, &entry, state.epoch);
+        // SAFETY: the map makes room for the note of this context's socket, or answers null.
+        remember(unsafe { SOCKETS.get_or_insert_ptr_mut(ctx, None) }, &raw const event, state.epoch);
         report(kind, reports, &entry, &event);
     }
-    if verdict::refuses(&entry) { CGROUP_REFUSE } else { CGROUP_PASS }
+    cgroup_answer(verdict::refuses(&entry))
 }
 
 #[inline(always)]
@@ -193,32 +194,29 @@ fn cgroup_destination(ctx: &SockAddrContext, family: u16) -> Destination {
 }
 
 /// Leaves on the socket who set it up, where it is to go, and what was already reported.
-#[inline(always)]
-fn remember(ctx: &SockAddrContext, event: &Network, entry: &Entry, epoch: u64) {
-    let task = &event.header.task;
-    // SAFETY: the value belongs to the socket, which outlives the program run.
-    unsafe {
-        let note = SOCKETS.get_or_insert_ptr_mut(ctx, None);
-        if !note.is_null() {
-            *note = Note {
-                executable: task.executable,
-                start: task.start,
-                cgroup: task.cgroup,
-                tgid: task.tgid,
-                uid: task.uid,
-                reported: entry.rule,
-                reported_generation: entry.generation,
-                reported_to: event.destination,
-                asked: event.destination,
-                asked_epoch: if verdict::refuses(entry) { 0 } else { epoch },
-                passed: Address::default(),
-                passed_epoch: 0,
-                passed_port: 0,
-                passed_protocol: 0,
-                pad: 0,
-                busy: 0,
-                turn: (*note).turn.wrapping_add(1),
-            };
-        }
-    }
+///
+/// A global function: the verifier looks at it once, and the stack of the programs has no room for it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn remember(note: *mut Note, event: *const Network, epoch: u64) -> u32 {
+    // SAFETY: the value belongs to the socket, which outlives the program run, and the event to the caller; null is nothing.
+    let (Some(note), Some(event)) = (unsafe { note.as_mut() }, unsafe { event.as_ref() }) else { return 0 };
+    let (task, verdict) = (&event.header.task, &event.header.verdict);
+    note.executable = task.executable;
+    note.start = task.start;
+    note.cgroup = task.cgroup;
+    note.tgid = task.tgid;
+    note.uid = task.uid;
+    note.reported = verdict.rule;
+    note.reported_generation = verdict.generation;
+    note.reported_to = event.destination;
+    note.asked = event.destination;
+    note.asked_epoch = if verdict.refused != 0 { 0 } else { epoch };
+    note.passed = Address::default();
+    note.passed_epoch = 0;
+    note.passed_port = 0;
+    note.passed_protocol = 0;
+    note.busy = 0;
+    note.turn = note.turn.wrapping_add(1);
+    1
 }

@@ -18,7 +18,7 @@ use sentinel_common::{
     verdict::{Entry, State},
 };
 
-use super::{CGROUP_PASS, CGROUP_REFUSE};
+use super::{CGROUP_PASS, cgroup_answer};
 use crate::{
     atomic, emit,
     maps::{Note, SOCKETS},
@@ -38,14 +38,16 @@ fn egress(ctx: SkBuffContext) -> i32 {
         emit::count_hook(hook::EGRESS, |s| &mut s.errors);
         return CGROUP_PASS;
     };
-    let state = verdict::state();
     let note = note(skb);
-    if passed_before(note, &to, &state) {
+    if passed_before(note, &to, &verdict::state()) {
         emit::count_hook(hook::EGRESS, |s| &mut s.runs);
         return CGROUP_PASS;
     }
-    let entry = decide(skb, note, &to, &state);
-    if verdict::refuses(&entry) { CGROUP_REFUSE } else { CGROUP_PASS }
+    let mut event = socket::event(kind::PACKET, hook::EGRESS, &to);
+    // The user is known whatever else is; zero would be root.
+    // SAFETY: the helper takes the context that this program was given.
+    event.header.task.uid = unsafe { bpf_get_socket_uid(skb) };
+    cgroup_answer(leaving_refused(&mut event, note) != 0)
 }
 
 /// Whether the last packet of this socket went to the same place and no entry was about it.
@@ -70,35 +72,31 @@ pub(super) fn passed_before(note: *const Note, to: &Destination, state: &State) 
     }
 }
 
-/// The verdict by the tables; reports it.
-#[inline(always)]
-fn decide(skb: *mut __sk_buff, note: *mut Note, to: &Destination, state: &State) -> Entry {
-    let mut event = socket::event(kind::PACKET, hook::EGRESS, to);
-    // SAFETY: as in `passed_before`.
-    let known = unsafe { note.as_ref() }.filter(|note| note.tgid != 0);
-    match known {
-        Some(note) => task::of_note(note, &mut event.header.task),
-        // The user is known all the same; zero would be root.
-        // SAFETY: the helper takes the context that this program was given.
-        None => event.header.task.uid = unsafe { bpf_get_socket_uid(skb) },
+/// The verdict by the tables; reports it. 1: it refuses.
+///
+/// A global function: the verifier looks at it once and not for each form of packet.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn leaving_refused(event: *mut Network, note: *mut Note) -> u32 {
+    // SAFETY: the caller passes a reference; the verifier, which looks at this alone, wants to see the null check.
+    let Some(event) = (unsafe { event.as_mut() }) else { return 0 };
+    task::of_owner(note, &mut event.header);
+    let State { epoch, word } = verdict::state();
+    let entry = socket::judge(event, word);
+    if !emit::settle(hook::EGRESS, &entry) {
+        if entry.rule == 0 {
+            remember(note, event, epoch);
+        } else {
+            report(note, &entry, event, epoch);
+        }
     }
-    event.header.flags |= if known.is_some() { flag::SOCKET_OWNER } else { flag::NO_TASK };
-    let entry = socket::judge(&mut event, hook::EGRESS, state.word);
-    if emit::settle(hook::EGRESS, &entry) {
-        return entry;
-    }
-    if entry.rule == 0 {
-        remember(note, to, state);
-    } else {
-        report(note, &entry, &mut event, state);
-    }
-    entry
+    u32::from(verdict::refuses(&entry))
 }
 
 /// Makes the next packet to the same place pass at once, until something changes. Only what no entry is about: an
 /// exemption can expire.
 #[inline(always)]
-fn remember(note: *mut Note, to: &Destination, state: &State) {
+fn remember(note: *mut Note, event: &Network, epoch: u64) {
     if note.is_null() {
         return;
     }
@@ -108,18 +106,18 @@ fn remember(note: *mut Note, to: &Destination, state: &State) {
             return;
         }
         write(&raw mut (*note).turn, (*note).turn.wrapping_add(1));
-        write(&raw mut (*note).passed.high, to.address.high);
-        write(&raw mut (*note).passed.low, to.address.low);
-        write(&raw mut (*note).passed_port, to.port);
-        write(&raw mut (*note).passed_protocol, to.protocol);
-        write(&raw mut (*note).passed_epoch, state.epoch);
+        write(&raw mut (*note).passed.high, event.given.high);
+        write(&raw mut (*note).passed.low, event.given.low);
+        write(&raw mut (*note).passed_port, event.port);
+        write(&raw mut (*note).passed_protocol, event.protocol);
+        write(&raw mut (*note).passed_epoch, epoch);
         atomic::exchange(&raw mut (*note).busy, 0);
     }
 }
 
 /// Reports a verdict, unless it is the one reported last for this socket, about the same destination.
 #[inline(always)]
-fn report(note: *mut Note, entry: &Entry, event: &mut Network, state: &State) {
+fn report(note: *mut Note, entry: &Entry, event: &mut Network, epoch: u64) {
     // SAFETY: as in `passed_before`.
     let Some(note) = (unsafe { note.as_mut() }) else {
         emit::send_fixed(kind::PACKET, entry.rule, event);
@@ -135,7 +133,7 @@ fn report(note: *mut Note, entry: &Entry, event: &mut Network, state: &State) {
         emit::suppressed(kind::PACKET);
         return;
     }
-    if note.asked_epoch == state.epoch && verdict::refuses(entry) {
+    if note.asked_epoch == epoch && verdict::refuses(entry) {
         if note.asked == event.destination {
             event.header.flags |= flag::DISAGREES;
         } else {
