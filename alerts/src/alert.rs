@@ -3,7 +3,7 @@
 //! Invariants: the event part has the names of the Elastic Common Schema already, because it is the object that the
 //! rules saw; `blocked` follows from [`Effect`] alone; there are at most [`MAX_ANCESTORS`] ancestors.
 //!
-//! Not here: names and shapes of an output format (`ecs.rs`), and how an id is made (`sequence.rs`).
+//! Not here: names and shapes of an output format (`formats/`), and how an id is made (`sequence.rs`).
 
 use std::sync::Arc;
 

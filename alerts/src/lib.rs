@@ -12,7 +12,8 @@
 
 mod alert;
 pub mod audit;
-mod ecs;
+mod formats;
+mod redact;
 mod sequence;
 mod sinks;
 mod terms;
@@ -20,7 +21,13 @@ mod terms;
 pub use alert::{
     Alert, AlertParts, EntryWritten, Exemption, Geo, GeoDatabase, GeoVote, ListRef, MAX_ANCESTORS, RuleHit, Technique,
 };
-pub use ecs::{ECS_VERSION, SCHEMA_VERSION, to_ecs_line};
+pub use formats::{
+    ECS_VERSION, Facility, Format, OCSF_VERSION, SCHEMA_VERSION, to_cef, to_ecs_line, to_falco, to_ocsf, to_rfc5424,
+};
+pub use redact::{PatternError, REDACTED, Redactor};
 pub use sequence::Sequencer;
+
+/// JSON Schema of the object `sentinel`, in force as long as [`SCHEMA_VERSION`] is 1.
+pub const ALERT_SCHEMA: &str = include_str!("../schema/sentinel-1.json");
 pub use sinks::{DEFAULT_QUEUE_BYTES, Lost, Sink, SinkError, SinkSet, SinkState, SinkStatus};
 pub use terms::{Action, DecidedIn, Decision, Effect, Mode, Severity, UnknownTerm, Verb};

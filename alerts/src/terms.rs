@@ -2,7 +2,7 @@
 //!
 //! Invariant: the text of a value is part of the contract with whoever reads alerts. Values are added, never renamed.
 //!
-//! Not here: how a word maps onto the vocabulary of a format (`ecs/`).
+//! Not here: how a word maps onto the vocabulary of a format (`formats/`).
 
 use std::fmt;
 use std::str::FromStr;

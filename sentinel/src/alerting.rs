@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use alerts::{
-    Action, AlertParts, DecidedIn, Effect, EntryWritten, Geo, GeoDatabase, RuleHit, Sequencer, SinkSet, to_ecs_line,
+    Action, AlertParts, DecidedIn, Effect, EntryWritten, Format, Geo, GeoDatabase, Redactor, RuleHit, Sequencer,
+    SinkSet, to_ecs_line,
 };
 use rules::{Decision, Value};
 use sentinel_common::{event::Verdict, verdict::origin};
@@ -187,6 +188,8 @@ pub struct Alerting {
     pub sinks: Arc<SinkSet>,
     /// The audit trail, which they pass first.
     pub audit: Option<Audit>,
+    format: Format,
+    redactor: Redactor,
     /// Alerts made so far.
     pub sent: u64,
     /// Events lost so far, as of the last look at the kernel's counters.
@@ -195,12 +198,12 @@ pub struct Alerting {
 }
 
 impl Alerting {
-    /// Sends to these sinks.
+    /// Sends to these sinks, in this format, without what the redactor takes out.
     #[must_use]
-    pub fn new(sinks: SinkSet) -> Self {
+    pub fn new(sinks: SinkSet, format: Format, redactor: Redactor) -> Self {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let sequencer = Sequencer::new(boot_id.trim());
-        Self { sequencer, sinks: Arc::new(sinks), audit: None, sent: 0, lost: 0, lost_told: 0 }
+        Self { sequencer, sinks: Arc::new(sinks), audit: None, format, redactor, sent: 0, lost: 0, lost_told: 0 }
     }
 
     /// Makes the alert and queues it.
@@ -244,9 +247,10 @@ impl Alerting {
         });
     }
 
-    fn hand_over(&mut self, parts: AlertParts) {
+    fn hand_over(&mut self, mut parts: AlertParts) {
+        self.redactor.apply(&mut parts);
         let alert = self.sequencer.alert(parts);
-        let line = Arc::from(to_ecs_line(&alert));
+        let line = Arc::from(self.format.line(&to_ecs_line(&alert)));
         match &self.audit {
             Some(audit) => audit.alert(&alert, line, &self.sinks),
             None => self.sinks.send(&line),

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use alerts::Sink;
+use alerts::{Redactor, Sink};
 use anyhow::{Context as _, Result, bail};
 use geoip::{Accept, VoteRule};
 use ipnet::IpNet;
@@ -83,6 +83,23 @@ pub enum Format {
     /// Elastic Common Schema, one JSON object a line.
     #[default]
     Ecs,
+    /// Open Cybersecurity Schema Framework 1.8.
+    Ocsf,
+    /// The JSON that Falco writes.
+    Falco,
+    /// Common Event Format.
+    Cef,
+}
+
+impl From<Format> for alerts::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Ecs => Self::Ecs,
+            Format::Ocsf => Self::Ocsf,
+            Format::Falco => Self::Falco,
+            Format::Cef => Self::Cef,
+        }
+    }
 }
 
 /// Settings of `sentinel run` on the command line; each has a key in the file.
@@ -171,6 +188,8 @@ struct Document {
     #[serde(alias = "record_bytes")]
     record_bytes: Option<NonZeroU64>,
     #[serde(default, deserialize_with = "section")]
+    redact: RedactSection,
+    #[serde(default, deserialize_with = "section")]
     geo: GeoSection,
     #[serde(default, deserialize_with = "section")]
     egress: EgressSection,
@@ -208,6 +227,21 @@ pub struct Spared {
     pub cidr: IpNet,
     /// Why.
     pub reason: String,
+}
+
+/// `[redact]`: what is taken out of alerts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RedactSection {
+    patterns: Vec<String>,
+    usual: bool,
+    arguments: bool,
+}
+
+impl Default for RedactSection {
+    fn default() -> Self {
+        Self { patterns: Vec::new(), usual: true, arguments: true }
+    }
 }
 
 /// `[policies]`: how they come into force.
@@ -378,6 +412,10 @@ pub struct Config {
     pub mode: Mode,
     /// Sinks.
     pub alerts: Vec<Sink>,
+    /// Their format.
+    pub format: alerts::Format,
+    /// What is taken out of alerts.
+    pub redactor: Redactor,
     /// State directory.
     pub state_dir: PathBuf,
     /// Run directory.
@@ -441,7 +479,6 @@ impl Config {
         let alerts: Vec<Sink> =
             sinks.iter().map(|text| text.parse().map_err(anyhow::Error::from)).collect::<Result<_>>()?;
         let files = over(&flags.geoip, file.geoip.into());
-        let _ = flags.format.or(file.format).unwrap_or_default();
         Ok(Self {
             policy: over(&flags.policy, file.policy),
             data: over(&flags.data, file.data),
@@ -449,6 +486,8 @@ impl Config {
             geo: geo::Wanted { files, vote: file.geo.vote, accept: file.geo.accept() },
             mode,
             alerts: if alerts.is_empty() { vec![Sink::Stdout] } else { alerts },
+            format: flags.format.or(file.format).unwrap_or_default().into(),
+            redactor: Redactor::new(&file.redact.patterns, file.redact.usual, file.redact.arguments)?,
             state_dir: flags.state_dir.clone().or(file.state_dir).unwrap_or_else(|| STATE_DIR.into()),
             run_dir: flags.run_dir.clone().or(file.run_dir).unwrap_or_else(|| RUN_DIR.into()),
             scope: scope(flags, file.scope.as_deref(), mode)?,

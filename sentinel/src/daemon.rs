@@ -271,7 +271,8 @@ impl Daemon {
         let by_kernel =
             kernel.hooks.iter().zip(&proofs).any(|(s, proof)| s.hook.hashes() && proof == &Some(Proof::Proven));
         let hashes = Hashes::start(config.hashing, config.hash_max_bytes, by_kernel)?;
-        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, Alerting::new(sinks), hashes, enforce);
+        let alerting = Alerting::new(sinks, config.format, config.redactor.clone());
+        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, alerting, hashes, enforce);
         pipeline.learner = config.learn.as_deref().map(Learner::new).transpose()?;
         pipeline.groups = Some(Groups::new(&kernel.features.cgroup2)?);
         pipeline.recorder = recorder;

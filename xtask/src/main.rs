@@ -4,6 +4,7 @@
 //! clone. Not here: what is tested; that is the crates' own tests and the `sentinel-tests` program.
 
 mod coverage;
+mod formats;
 #[cfg(feature = "geodata")]
 mod geodata;
 mod hour;
@@ -99,7 +100,7 @@ fn main() -> ExitCode {
 fn dispatch(verb: Verb) -> Result<ExitCode> {
     let project = Project::find()?;
     match verb {
-        Verb::Setup => setup::run(&project, &[Part::Build, Part::Lint, Part::Vm])?,
+        Verb::Setup => setup::run(&project, &[Part::Build, Part::Lint, Part::Vm, Part::Formats])?,
         Verb::Build { debug } => {
             build(&project, debug)?;
         }

@@ -11,7 +11,7 @@ pub(crate) use toolchain::{Kernel, kernel_toolchain};
 
 use anyhow::Result;
 
-use crate::project::Project;
+use crate::project::{Project, find_program, output};
 
 /// What is to be set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(crate) enum Part {
     Vm,
     /// What the recorded hour needs besides.
     Hour,
+    /// What holding alerts to the schemas of others needs besides.
+    Formats,
 }
 
 /// Sets the parts up, with a line for each thing.
@@ -39,6 +41,13 @@ pub(crate) fn run(project: &Project, parts: &[Part]) -> Result<()> {
     }
     if parts.contains(&Part::Hour) {
         apt::set_up(project, &HOUR_PACKAGES, "recording an hour in a VM")?;
+    }
+    // Node.js and Python may also come from elsewhere than apt.
+    if parts.contains(&Part::Formats) && find_program("npm").is_none() {
+        apt::set_up(project, &NODE_PACKAGES, "holding alerts to the Elastic Common Schema")?;
+    }
+    if parts.contains(&Part::Formats) && !python_makes_environments(project) {
+        apt::set_up(project, &PYTHON_PACKAGES, "holding alerts to OCSF")?;
     }
     Ok(())
 }
@@ -62,6 +71,19 @@ const HOUR_PACKAGES: [Package; 3] = [
     Package { name: "e2fsprogs", why: "mkfs.ext4 and debugfs: disks without mounting" },
     Package { name: "zstd", why: "makes the record small" },
 ];
+
+const NODE_PACKAGES: [Package; 2] = [
+    Package { name: "nodejs", why: "runs the validator of ECS" },
+    Package { name: "npm", why: "fetches the validator of ECS" },
+];
+
+const PYTHON_PACKAGES: [Package; 1] =
+    [Package { name: "python3-venv", why: "gives the validator of OCSF a place of its own" }];
+
+/// Whether the Python there is can make an environment with pip in it.
+fn python_makes_environments(project: &Project) -> bool {
+    output(project.command("python3").args(["-c", "import ensurepip, venv"])).is_ok()
+}
 
 /// One line of progress.
 fn report(thing: &str, why: &str, state: &str) {

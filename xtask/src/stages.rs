@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     coverage::{self, Results},
-    hour,
+    formats, hour,
     project::{Project, as_root, line_of, run as run_command},
     report,
     setup::{self, Part},
@@ -21,9 +21,9 @@ use crate::{
 
 /// How many tests ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Count {
-    passed: u64,
-    failed: u64,
+pub(crate) struct Count {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
 }
 
 /// What a stage does.
@@ -52,12 +52,13 @@ impl Stage {
 fn stages(project: &Project, only: Option<&str>) -> Result<Vec<Stage>> {
     let mut stages = vec![
         Stage::new("setup", "what building and testing need", |project| {
-            setup::run(project, &[Part::Build, Part::Lint, Part::Vm, Part::Hour])
+            setup::run(project, &[Part::Build, Part::Lint, Part::Vm, Part::Hour, Part::Formats])
         }),
         Stage::new("format", "cargo fmt --check", |project| run_command(project.cargo().args(["fmt", "--check"]))),
         Stage::new("clippy", "lints, warnings are errors", clippy),
         Stage::new("clippy-kernel", "the same for the kernel programs", clippy_kernel),
         Stage::tests("unit", "tests that need no root", unit_tests),
+        Stage::tests("formats", "alerts by the schemas of others", formats::run_stage),
         Stage::new("build", "sentinel and sentinel-tests, release", build),
         Stage::tests("host", "scenarios on this machine, fenced in", host_tests),
     ];
@@ -220,7 +221,7 @@ fn hour_test(project: &Project) -> Result<Count> {
 }
 
 /// Runs a command whose output is shown line by line and counted.
-fn counted(command: &mut Command, count: &mut dyn FnMut(&str) -> Option<Count>) -> Result<Count> {
+pub(crate) fn counted(command: &mut Command, count: &mut dyn FnMut(&str) -> Option<Count>) -> Result<Count> {
     let line = line_of(command);
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("starting `{line}`"))?;
     let mut total = Count::default();
@@ -234,14 +235,14 @@ fn counted(command: &mut Command, count: &mut dyn FnMut(&str) -> Option<Count>) 
     Ok(total)
 }
 
-fn add(total: &mut Count, more: Option<Count>) {
+pub(crate) fn add(total: &mut Count, more: Option<Count>) {
     let more = more.unwrap_or_default();
     total.passed += more.passed;
     total.failed += more.failed;
 }
 
 /// Reads `test result: ok. 12 passed; 0 failed; ...`.
-fn cargo_count(line: &str) -> Option<Count> {
+pub(crate) fn cargo_count(line: &str) -> Option<Count> {
     let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let mut parts = counts.split("; ");
     let passed = parts.next()?.strip_suffix(" passed")?.parse().ok()?;
@@ -250,7 +251,7 @@ fn cargo_count(line: &str) -> Option<Count> {
 }
 
 /// Reads `12 passed, 0 failed`, the last line of sentinel-tests.
-fn scenario_count(line: &str) -> Option<Count> {
+pub(crate) fn scenario_count(line: &str) -> Option<Count> {
     let (passed, failed) = line.split_once(", ")?;
     let passed = passed.strip_suffix(" passed")?.parse().ok()?;
     let failed = failed.strip_suffix(" failed")?.parse().ok()?;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::trail::fields;
 use crate::{
     alert::Alert,
-    ecs::to_ecs_line,
+    formats::to_ecs_line,
     terms::{Decision, Effect},
 };
 

@@ -22,7 +22,7 @@ use crate::harness::{
 };
 
 /// Seconds that the entries of these policies live.
-const TTL: u64 = 3;
+const TTL: u64 = 8;
 
 /// The scenarios of this file.
 pub(super) fn all() -> Vec<Scenario> {

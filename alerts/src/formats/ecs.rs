@@ -3,8 +3,8 @@
 //! Invariants: a pure function of the alert; no newline inside a line; what the alert says wins over what the event
 //! brought; every field is one of ECS 9, one of the four extensions, or below `sentinel`.
 //!
-//! Not here: the categories of an action (`ecs/event.rs`), techniques (`ecs/threat.rs`), our own object
-//! (`ecs/sentinel.rs`).
+//! Not here: the categories of an action (`event.rs`), techniques (`threat.rs`), our own object
+//! (`sentinel.rs`).
 
 mod event;
 mod sentinel;
