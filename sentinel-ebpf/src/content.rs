@@ -11,7 +11,7 @@ use sentinel_common::{
 use crate::{
     maps::{FALLBACKS, HASHES, PENDING, config},
     path,
-    scratch::Scratch,
+    scratch::Builder,
 };
 
 /// What is a number in `inode.i_ctime_nsec`: kernels since 6.13 keep a flag above it.
@@ -47,9 +47,23 @@ pub(crate) fn max_bytes() -> u64 {
 /// Writes down what is known of an inode's content; true if that is news to user space. `executed`: the program that
 /// hashes has been here.
 #[inline(always)]
-pub(crate) fn look(scratch: *mut Scratch, inode: u64, classes: u32, executed: bool) -> bool {
+pub(crate) fn look(builder: &Builder, inode: u64, classes: u32, executed: bool) -> bool {
+    look_into(builder.slot, inode, classes, u32::from(executed)) != 0
+}
+
+/// A global function: the verifier looks at it once, and the stack of the programs has no room for it. It writes into the
+/// scratch buffer of this number, which is the caller's.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn look_into(slot: u32, inode: u64, classes: u32, executed: u32) -> u32 {
+    let Some(builder) = Builder::lent(slot, 0) else { return 0 };
     // SAFETY: the buffer is the caller's.
-    let content = unsafe { &mut (*scratch).content };
+    let content = unsafe { &mut (*builder.scratch()).content };
+    u32::from(looked(content, inode, classes, executed != 0))
+}
+
+#[inline(always)]
+fn looked(content: &mut Content, inode: u64, classes: u32, executed: bool) -> bool {
     content.version = version(inode);
     content.hashed = Hashed::default();
     let sb: u64 = path::read(inode + u64::from(config!(offsets.inode_i_sb)));

@@ -66,6 +66,12 @@ impl Place {
     }
 }
 
+/// Address of an open file's inode, as a number: functions of their own take no pointers to kernel objects.
+#[inline(always)]
+pub(crate) fn inode_of_file(file: u64) -> u64 {
+    read(file + u64::from(config!(offsets.file_f_inode)))
+}
+
 /// Identity of an inode; none for the address 0.
 #[inline(always)]
 pub(crate) fn inode_id(inode: u64) -> FileId {

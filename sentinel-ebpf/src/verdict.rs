@@ -277,6 +277,14 @@ pub(crate) fn any_about_files() -> bool {
 /// The verdict on an access to a file.
 #[inline(always)]
 pub(crate) fn file(builder: &Builder, task: &Task, ask: Ask) -> Entry {
+    // SAFETY: the buffer is still ours.
+    unsafe { *file_in_place(builder, task, ask) }
+}
+
+/// The same where it lies, in the buffer: for programs whose stack has no room for a copy. It is there until the buffer is given
+/// back.
+#[inline(always)]
+pub(crate) fn file_in_place(builder: &Builder, task: &Task, ask: Ask) -> *const Entry {
     // SAFETY: the buffer is ours until it is released.
     unsafe {
         (*builder.scratch()).ask = ask;
@@ -285,7 +293,7 @@ pub(crate) fn file(builder: &Builder, task: &Task, ask: Ask) -> Entry {
         if any_about_files() || (ask.image != NO_IMAGE && any_about_images()) {
             file_verdict(task, builder.slot);
         }
-        (*builder.scratch()).answer
+        &raw const (*builder.scratch()).answer
     }
 }
 

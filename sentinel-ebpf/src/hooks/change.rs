@@ -219,7 +219,7 @@ pub(super) fn change(kind: u16, hook: u32, object: Object, target: Option<Object
     task::current(&mut event.header.task);
     if kind == kind::MMAP {
         let classes = verdict::active_classes();
-        let news = content::look(builder.scratch(), inode, classes, false);
+        let news = content::look(&builder, inode, classes, false);
         event.header.flags |= if news && classes & active::HASH_RULE != 0 { flag::HASH_UNKNOWN } else { 0 };
     }
     let entry = judge(hook, &mut builder, event, &object, target.as_ref());

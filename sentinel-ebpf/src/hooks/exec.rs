@@ -10,7 +10,7 @@ use sentinel_common::{
     content::state,
     event::{Exec, flag, kind},
     hook,
-    verdict::{Entry, access},
+    verdict::access,
 };
 
 use super::{lsm_answer, refused_before};
@@ -50,23 +50,23 @@ fn check(bprm: Object) -> i32 {
         ..Exec::default()
     };
     task::current(&mut event.header.task);
-    let entry = match Builder::take() {
+    let refused = match Builder::take() {
         Some(mut builder) => {
-            let entry = judge(&mut builder, &mut event, file, bprm);
+            let refused = judge(&mut builder, &mut event, file, bprm);
             builder.release();
-            entry
+            refused
         }
         None => judge_without_path(&event),
     };
-    lsm_answer(verdict::refuses(&entry))
+    lsm_answer(refused)
 }
 
 #[inline(always)]
-fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) -> Entry {
+fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) -> bool {
     let place = Place::of_file(file as u64);
     let (length, whole) = path::prepend(builder, place);
     let inode = field!(file, file_f_inode, Object);
-    let news = content::look(builder.scratch(), inode as u64, verdict::active_classes(), true);
+    let news = content::look(builder, path::inode_of_file(file as u64), verdict::active_classes(), true);
     let ask = Ask {
         file: event.file,
         stays_in: FileId::default(),
@@ -80,9 +80,11 @@ fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) ->
         image: EXECUTED,
         cut: u32::from(!whole),
     };
-    let entry = verdict::file(builder, &event.header.task, ask);
-    if emit::settle(hook::BPRM_CHECK, &entry) || task::is_own(&event.header.task) {
-        return entry;
+    // SAFETY: in the buffer, which is ours.
+    let entry = unsafe { &*verdict::file_in_place(builder, &event.header.task, ask) };
+    let refused = verdict::refuses(entry);
+    if emit::settle(hook::BPRM_CHECK, entry) || task::is_own(&event.header.task) {
+        return refused;
     }
     event.path = length as u16;
     let interpreter = is_interpreter(bprm);
@@ -91,8 +93,8 @@ fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) ->
     event.header.flags |= if whole { 0 } else { flag::PATH_TRUNCATED };
     // Without it a note is the first of its execve: notes of an attempt that failed before are void.
     event.header.flags |= if interpreter { flag::INTERPRETED } else { 0 };
-    event.header.verdict = verdict::record(&entry);
-    if verdict::refuses(&entry) {
+    event.header.verdict = verdict::record(entry);
+    if refused {
         event.mode = u32::from(field!(inode, inode_i_mode, u16));
         event.links = field!(inode, inode_i_nlink, u32);
         builder.append_content();
@@ -102,12 +104,12 @@ fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) ->
         builder.append_content();
         emit::send_built_acting(kind::BEFORE_EXEC, 0, builder, event, |e| &mut e.header);
     }
-    entry
+    refused
 }
 
 /// No buffer for the path: identity alone decides, the event is lost and counted.
 #[inline(always)]
-fn judge_without_path(event: &Exec) -> Entry {
+fn judge_without_path(event: &Exec) -> bool {
     let question = Question { hook: hook::BPRM_CHECK, task: &event.header.task, port: 0, protocol: 0 };
     let entry = verdict::file_by_identity(&question, event.file, EXEC);
     if !emit::settle(hook::BPRM_CHECK, &entry) {
@@ -116,7 +118,7 @@ fn judge_without_path(event: &Exec) -> Entry {
             emit::no_scratch(kind::EXEC);
         }
     }
-    entry
+    verdict::refuses(&entry)
 }
 
 /// Whether this file was not named by execve but by a script, or by another handler of formats.

@@ -122,7 +122,7 @@ fn exec(builder: &mut Builder, event: &mut Exec, bprm: Object) {
     event.directory = directory as u16;
     event.args = args as u16;
     event.filename = name(builder, filename) as u16;
-    content::look(builder.scratch(), inode as u64, verdict::active_classes(), false);
+    content::look(builder, path::inode_of_file(file as u64), verdict::active_classes(), false);
     builder.append_content();
     event.header.flags = flags(whole, args_whole, interpreted);
     event.header.flags |= if interactive() { flag::INTERACTIVE } else { 0 };
