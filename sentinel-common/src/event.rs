@@ -79,7 +79,7 @@ pub mod flag {
     pub const CREDENTIALS: u32 = 1 << 10;
     /// A rule is about hashes, and this file's could not be had.
     pub const HASH_UNKNOWN: u32 = 1 << 11;
-    /// Rules are about paths, and this one is not whole.
+    /// The path could not be had whole: it is longer than the walk. Not set where a hook does not know the mount.
     pub const PATH_UNKNOWN: u32 = 1 << 12;
 }
 

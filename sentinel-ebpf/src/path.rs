@@ -19,8 +19,8 @@ use crate::{
 const STEPS: u32 = 2048;
 /// Most steps up to a labelled directory. More than a path has: names relative to a directory go deeper than that.
 pub(crate) const CLIMB: u32 = 1 << 16;
-/// `f_mode` of a file that stands in for one on overlayfs (`FMODE_BACKING`, since 6.5).
-const FMODE_BACKING: u32 = 1 << 25;
+/// File systems whose files are mapped as files of another one (`OVERLAYFS_SUPER_MAGIC`, `FUSE_SUPER_MAGIC`).
+const STACKED: [u64; 2] = [0x794c_7630, 0x6573_5546];
 /// Longest name of a component.
 const NAME: u32 = 255;
 
@@ -52,11 +52,20 @@ impl Place {
 
     /// Where a mapped file is. Of a file on overlayfs it is the one below that is mapped, which remembers how it was opened;
     /// before 6.7 its path is that already.
+    ///
+    /// Whether a file is such a one is told by its mode, but the bit has moved between releases. What lies behind another file
+    /// is no path: nothing read from there leads to a file system of these kinds.
     #[inline(always)]
     pub(crate) fn of_mapped(file: u64) -> Self {
         let user_path = u64::from(config!(offsets.backing_file_user_path));
-        let mode: u32 = read(file + u64::from(config!(offsets.file_f_mode)));
-        if user_path != 0 && mode & FMODE_BACKING != 0 { Self::of(file + user_path) } else { Self::of_file(file) }
+        if user_path != 0 {
+            let opened = Self::of(file + user_path);
+            let sb: u64 = read(inode_of(opened.dentry) + u64::from(config!(offsets.inode_i_sb)));
+            if STACKED.contains(&read(sb + u64::from(config!(offsets.super_block_s_magic)))) {
+                return opened;
+            }
+        }
+        Self::of_file(file)
     }
 
     /// Where an open file is.

@@ -349,7 +349,7 @@ impl Pipeline {
 
     /// Rules, block entries, alert.
     fn decide(&mut self, common: &Common, verdict: Verdict, input: Input, blocked: &Blocked, geo: Option<GeoFact>) {
-        let cut = common.has(flag::PATH_TRUNCATED) && tells(self.world.unknowns.path);
+        let cut = common.has(flag::PATH_UNKNOWN) && tells(self.world.unknowns.path);
         self.decide_noting(common, verdict, input, blocked, geo, cut.then_some(Note::PathUnknown));
     }
 

@@ -263,7 +263,9 @@ fn stronger(object: Entry, target: Entry) -> Entry {
 fn prepend(builder: &mut Builder, event: &mut Change, place: Place) -> usize {
     let (length, whole) = path::prepend(builder, place);
     if !whole {
-        event.header.flags |= flag::PATH_TRUNCATED;
+        // Without the mount no path is whole. What rules are about is found by labels then, whatever the path.
+        let missing = if place.vfsmount == 0 { 0 } else { flag::PATH_UNKNOWN };
+        event.header.flags |= flag::PATH_TRUNCATED | missing;
     }
     length
 }
@@ -290,7 +292,7 @@ fn ask(
         hook,
         wanted: object.wanted,
         image: object.image,
-        cut: u32::from(!whole),
+        cut: u32::from(event.header.flags & flag::PATH_UNKNOWN != 0),
     };
     verdict::file(builder, &event.header.task, ask)
 }

@@ -90,7 +90,7 @@ fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) ->
     let interpreter = is_interpreter(bprm);
     // SAFETY: the buffer is ours.
     let unhashed = unsafe { (*builder.scratch()).content.hashed.state } == state::UNDEFINED;
-    event.header.flags |= if whole { 0 } else { flag::PATH_TRUNCATED };
+    event.header.flags |= if whole { 0 } else { flag::PATH_TRUNCATED | flag::PATH_UNKNOWN };
     // Without it a note is the first of its execve: notes of an attempt that failed before are void.
     event.header.flags |= if interpreter { flag::INTERPRETED } else { 0 };
     event.header.verdict = verdict::record(entry);

@@ -171,7 +171,7 @@ fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
     if !emit::settle(hook, &entry) && !emit::suppress_own(kind::OPEN, &event.header.task) {
         event.header.verdict = verdict::record(&entry);
         if !whole {
-            event.header.flags |= flag::PATH_TRUNCATED;
+            event.header.flags |= flag::PATH_TRUNCATED | flag::PATH_UNKNOWN;
             emit::count_hook(hook, |s| &mut s.errors);
         }
         event.path = length as u16;

@@ -133,7 +133,7 @@ fn exec(builder: &mut Builder, event: &mut Exec, bprm: Object) {
 #[inline(always)]
 fn flags(whole: bool, args_whole: bool, interpreted: bool) -> u32 {
     let mut flags = if task::in_scope() { flag::IN_SCOPE } else { 0 };
-    flags |= if whole { 0 } else { flag::PATH_TRUNCATED };
+    flags |= if whole { 0 } else { flag::PATH_TRUNCATED | flag::PATH_UNKNOWN };
     flags |= if args_whole { 0 } else { flag::ARGS_TRUNCATED };
     flags | if interpreted { flag::INTERPRETED } else { 0 }
 }

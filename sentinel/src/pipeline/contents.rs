@@ -52,7 +52,7 @@ impl Pipeline {
         if tells(self.world.unknowns.hash) && before.iter().any(unhashed) {
             return Some(Note::HashUnknown);
         }
-        let cut = exec.common.has(flag::PATH_TRUNCATED) || before.iter().any(|b| b.common.has(flag::PATH_TRUNCATED));
+        let cut = exec.common.has(flag::PATH_UNKNOWN) || before.iter().any(|b| b.common.has(flag::PATH_UNKNOWN));
         (tells(self.world.unknowns.path) && cut).then_some(Note::PathUnknown)
     }
 

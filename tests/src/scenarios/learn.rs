@@ -44,8 +44,7 @@ fn learn(ctx: &Ctx) -> Result<()> {
     let policy = ctx.policy("reviewed", &reviewed(&text, &name)?)?;
     ctx.command(&ctx.sentinel_bin).args(["check".as_ref(), policy.as_os_str()]).success()?;
     let replay = |recording: &std::path::Path| -> Result<serde_json::Value> {
-        let words =
-            ["replay".as_ref(), recording.as_os_str(), "--mode".as_ref(), "enforce".as_ref(), "--json".as_ref()];
+        let words = ["replay".as_ref(), recording.as_os_str(), "--json".as_ref()];
         let run = ctx.command(&ctx.sentinel_bin).args(words).args(["--policy".as_ref(), policy.as_os_str()]);
         let outcome = run.outcome()?;
         serde_json::from_str(&outcome.stdout).with_context(|| format!("{outcome:?}"))
