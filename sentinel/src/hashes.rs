@@ -94,6 +94,12 @@ impl Hashes {
         if content.hashed.state == state::KNOWN { Some(content.hashed.digest) } else { self.of(&content.version) }
     }
 
+    /// What is known of a content.
+    #[must_use]
+    pub fn held(&self, version: &FileVersion) -> Option<Hashed> {
+        self.known.get(version).copied()
+    }
+
     /// Asks the thread for a hash, unless it is known or asked for.
     pub fn ask(&mut self, version: FileVersion, places: impl FnOnce() -> Vec<PathBuf>) {
         if !self.enabled || version.file.is_none() || self.known.contains_key(&version) || !self.asked.insert(version) {
@@ -210,10 +216,11 @@ fn is_version(meta: &fs::Metadata, version: &FileVersion) -> bool {
         && u32::try_from(meta.ctime_nsec()) == Ok(version.ctime_nsec)
 }
 
-/// The version of a file as the kernel programs see it.
+/// The version of a file as the kernel programs see it: its times tell a number that was used before, not its generation.
 #[must_use]
 pub fn version_of(meta: &fs::Metadata, file: FileId) -> FileVersion {
     let ctime_nsec = u32::try_from(meta.ctime_nsec()).unwrap_or_default();
+    let file = FileId { generation: 0, ..file };
     FileVersion { file, ctime: meta.ctime(), size: meta.len(), ctime_nsec, pad: 0 }
 }
 

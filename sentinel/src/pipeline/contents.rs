@@ -2,11 +2,11 @@
 //!
 //! Invariant: a hash goes into the kernel's map only from here.
 
-use std::time::SystemTime;
+use std::{path::PathBuf, time::SystemTime};
 
 use rules::OnError;
 use sentinel_common::{
-    content::{Content, Digest, state},
+    content::{Content, Digest, FileVersion, state},
     event::flag,
 };
 
@@ -28,7 +28,7 @@ impl Pipeline {
         let Content { version, hashed, .. } = exec.content;
         if hashed.state != state::KNOWN {
             let task = exec.common.task.tgid;
-            return self.hashes.ask(version, || hashes::places(task, &exec.path, false));
+            return self.want(version, || hashes::places(task, &exec.path, false));
         }
         if self.hashes.of(&version).is_none() && self.hashes.lasting(&version, SystemTime::now()) {
             self.know((version, Some(hashed)));
@@ -62,10 +62,18 @@ impl Pipeline {
             let places = hashes::places(change.common.task.tgid, &change.path, false);
             let found = places.iter().find_map(|place| std::fs::metadata(place).ok());
             if let Some(meta) = found {
-                self.hashes.ask(hashes::version_of(&meta, change.file), || places);
+                self.want(hashes::version_of(&meta, change.file), || places);
             }
         }
         change.common.verdict.rule != 0 || self.learner.is_some()
+    }
+
+    /// The kernel lacks a hash. What is known here was not to be relied on there when it was found: the file had just changed.
+    fn want(&mut self, version: FileVersion, places: impl FnOnce() -> Vec<PathBuf>) {
+        match self.hashes.held(&version) {
+            Some(hashed) if hashed.state == state::KNOWN => self.know((version, Some(hashed))),
+            Some(_) | None => self.hashes.ask(version, places),
+        }
     }
 
     /// The thread has an answer.
