@@ -20,7 +20,7 @@ use std::str::FromStr;
 use serde_json::Value;
 
 pub use cef::to_cef;
-pub use ecs::{ECS_VERSION, SCHEMA_VERSION, to_ecs_line};
+pub use ecs::{ECS_VERSION, SCHEMA_VERSION, join_facts, to_ecs_line};
 pub use falco::to_falco;
 pub use ocsf::{OCSF_VERSION, to_ocsf};
 pub use rfc5424::{Facility, to_rfc5424};

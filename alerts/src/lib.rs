@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod alert;
+pub mod audit;
 mod formats;
 mod redact;
 mod sequence;
@@ -21,7 +22,8 @@ pub use alert::{
     Alert, AlertParts, EntryWritten, Exemption, Geo, GeoDatabase, GeoVote, ListRef, MAX_ANCESTORS, RuleHit, Technique,
 };
 pub use formats::{
-    ECS_VERSION, Facility, Format, OCSF_VERSION, SCHEMA_VERSION, to_cef, to_ecs_line, to_falco, to_ocsf, to_rfc5424,
+    ECS_VERSION, Facility, Format, OCSF_VERSION, SCHEMA_VERSION, join_facts, to_cef, to_ecs_line, to_falco, to_ocsf,
+    to_rfc5424,
 };
 pub use redact::{PatternError, REDACTED, Redactor};
 pub use sequence::Sequencer;

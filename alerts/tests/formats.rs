@@ -32,7 +32,14 @@ fn variants() -> Vec<String> {
         for effect in [Effect::Refused, Effect::WouldBlock, Effect::Passed] {
             for decided_in in [alerts::DecidedIn::Kernel, alerts::DecidedIn::User] {
                 let special = json!({
-                    "file": {"path": "/srv/a", "write": true, "create": true}, "destination": {"ip": "2001:db8::1", "port": 53},
+                    "file": {"path": "/srv/a", "write": true, "create": true, "unlinked": false, "in_memory": true},
+                    "user": {"id": "33", "audit": {"id": "1000"}},
+                    "orchestrator": {"type": "kubernetes", "resource": {"type": "pod", "qos": "burstable"}},
+                    "process": {
+                        "pid": 7, "setuid": true, "setgid": false, "setcap": false, "target": {"pid": 3, "user": {"id": "0"}},
+                        "previous": {"executable": "/bin/sh", "name": "sh"},
+                    },
+                    "destination": {"ip": "2001:db8::1", "port": 53},
                     "network": {"transport": "udp", "type": "ipv6"},
                 });
                 let rule = RuleHit::new("some-rule", Verb::Deny, Severity::Low, "something happened");

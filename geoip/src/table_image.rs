@@ -21,15 +21,19 @@ pub struct TableImage {
 }
 
 /// A block of addresses that holds more than one class: the number it was promised, where it starts (left-justified in 128
-/// bits), its length in bits.
+/// bits), its length in bits, and the range that holds its first address.
+#[derive(Clone, Copy)]
 struct Pending {
     number: usize,
     first: u128,
     length: u32,
+    range: usize,
 }
 
 /// Bits of the address that nodes look at.
 const NODE_BITS: u32 = 64;
+/// Slots of a node.
+const SLOTS: u128 = 256;
 
 impl TableImage {
     /// Builds the image.
@@ -53,12 +57,14 @@ impl TableImage {
 
     fn family(&mut self, ranges: &Ranges<'_>) {
         let mut nodes = Vec::new();
+        let mut range = 0;
         for index in 0..ROOTS {
             let first = u128::from(index) << 112;
-            let root = ranges.class(first, 16).map_or_else(
+            range = ranges.at(range, first);
+            let root = ranges.class(range, first, 16).map_or_else(
                 || {
                     let number = self.promise();
-                    nodes.push(Pending { number, first, length: 16 });
+                    nodes.push(Pending { number, first, length: 16, range });
                     number as u32 | NODE
                 },
                 u32::from,
@@ -69,8 +75,8 @@ impl TableImage {
         // Breadth first: a node's children are promised together, so they lie side by side.
         let mut next = 0;
         while next < nodes.len() {
-            let Pending { number, first, length } = nodes[next];
-            self.nodes[number] = self.node(ranges, first, length, &mut nodes, &mut tails);
+            let block = nodes[next];
+            self.nodes[block.number] = self.node(ranges, block, &mut nodes, &mut tails);
             next += 1;
         }
         self.tail_lists(ranges, &tails);
@@ -84,36 +90,42 @@ impl TableImage {
     fn node(
         &mut self,
         ranges: &Ranges<'_>,
-        first: u128,
-        length: u32,
+        block: Pending,
         nodes: &mut Vec<Pending>,
         tails: &mut Vec<Pending>,
     ) -> Node {
+        let Pending { first, length, mut range, .. } = block;
         let last_level = length + 8 == NODE_BITS;
         let child = if last_level { self.tails.len() } else { self.nodes.len() };
         let mut node = Node { child: child as u32, run: self.runs.len() as u32, ..Node::default() };
+        let shift = 120 - length;
         let mut current = None;
-        for slot in 0..256_u128 {
+        let mut slot = 0;
+        while slot < SLOTS {
             let (word, bit) = ((slot >> 6) as usize, 1 << (slot & 63));
-            let first = first | slot << (120 - length);
-            let class = ranges.class(first, length + 8);
-            if class.is_none() {
+            let start = first | slot << shift;
+            range = ranges.at(range, start);
+            // Slots from here to there are inside the range as a whole.
+            let end = ranges.end(range).map_or(SLOTS, |end| SLOTS.min((end - first) >> shift));
+            let whole = end > slot;
+            if !whole {
                 node.children[word] |= bit;
                 if last_level {
                     self.tails.push(Tail::default());
-                    tails.push(Pending { number: self.tails.len() - 1, first, length: NODE_BITS });
+                    tails.push(Pending { number: self.tails.len() - 1, first: start, length: NODE_BITS, range });
                 } else {
                     let number = self.promise();
-                    nodes.push(Pending { number, first, length: length + 8 });
+                    nodes.push(Pending { number, first: start, length: length + 8, range });
                 }
             }
             // A child goes on with the run before it; slot 0 begins one in any case, so that ranks begin at 1.
-            let run = class.or(current).unwrap_or(0);
+            let run = if whole { ranges.0[range].1 } else { current.unwrap_or(0) };
             if current != Some(run) {
                 node.starts[word] |= bit;
                 self.runs.push(run);
                 current = Some(run);
             }
+            slot = if whole { end } else { slot + 1 };
         }
         count_before(&node.children, &mut node.children_before);
         count_before(&node.starts, &mut node.starts_before);
@@ -122,8 +134,8 @@ impl TableImage {
 
     /// Fills the heads, and puts the ranges behind all heads.
     fn tail_lists(&mut self, ranges: &Ranges<'_>, tails: &[Pending]) {
-        for Pending { number, first, .. } in tails {
-            let inside = ranges.inside(*first);
+        for Pending { number, first, range, .. } in tails {
+            let inside = ranges.inside(*range, *first);
             let begin = self.tails.len() as u64;
             self.tails[*number] = Tail { low: begin, class: inside.len() as u32, pad: 0 };
             self.tails.extend(inside.iter().enumerate().map(|(index, (start, class))| {
@@ -146,22 +158,27 @@ fn count_before(words: &[u64; 4], before: &mut [u8; 4]) {
 struct Ranges<'a>(&'a [(u128, Class)]);
 
 impl Ranges<'_> {
-    /// Number of the range that holds the address.
-    fn find(&self, address: u128) -> usize {
-        self.0.partition_point(|(start, _)| *start <= address).saturating_sub(1)
+    /// Number of the range that holds the address, seen from one that is not behind it: blocks are gone through in their order,
+    /// which is faster than to search for each.
+    fn at(&self, from: usize, address: u128) -> usize {
+        let starts = self.0[from + 1..].iter().map(|(start, _)| *start);
+        from + starts.take_while(|start| *start <= address).count()
     }
 
-    /// The class of a block, if it is one class.
-    fn class(&self, first: u128, length: u32) -> Option<Class> {
+    /// Where a range ends: the first address behind it; `None`: at the end of all addresses.
+    fn end(&self, range: usize) -> Option<u128> {
+        self.0.get(range + 1).map(|(next, _)| *next)
+    }
+
+    /// The class of a block, if it is one class; `range` holds its first address.
+    fn class(&self, range: usize, first: u128, length: u32) -> Option<Class> {
         let last = first | u128::MAX >> length;
-        let index = self.find(first);
-        let whole = self.0.get(index + 1).is_none_or(|(next, _)| *next > last);
-        whole.then(|| self.0[index].1)
+        self.end(range).is_none_or(|end| end > last).then(|| self.0[range].1)
     }
 
-    /// The ranges in the /64 that starts at `first`.
-    fn inside(&self, first: u128) -> &[(u128, Class)] {
-        &self.0[self.find(first)..=self.find(first | u128::from(u64::MAX))]
+    /// The ranges in the /64 that starts at `first`, which `range` holds.
+    fn inside(&self, range: usize, first: u128) -> &[(u128, Class)] {
+        &self.0[range..=self.at(range, first | u128::from(u64::MAX))]
     }
 }
 

@@ -62,6 +62,7 @@ gcc := "/usr/lib/gcc/x86_64-linux-gnu/12/cc1"
 
 quiet_packages := {
 	"apt runs dpkg": fx.exec("/usr/bin/apt-get", dpkg, ["dpkg", "--unpack", "/var/cache/apt/archives/nginx.deb"]),
+	"apt asks a package's questions": fx.args(fx.under(fx.open("/usr/bin/perl", "/etc/shadow"), "/usr/bin/apt-get"), ["/usr/bin/perl", "-w", "/usr/sbin/dpkg-preconfigure", "--apt"]),
 	"apt downloads": fx.connect("/usr/lib/apt/methods/http", "151.101.2.132", 80),
 	"apt looks up a name": fx.udp(fx.connect("/usr/lib/apt/methods/http", "10.0.0.2", 53)),
 	"dpkg unpacks a program": fx.write(dpkg, "/usr/sbin/nginx.dpkg-new"),

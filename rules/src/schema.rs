@@ -57,8 +57,12 @@ pub struct Field {
 const ANY: KindSet = KindSet::ALL;
 const EXEC: KindSet = KindSet::of(Kind::Exec);
 const OPEN: KindSet = KindSet::of(Kind::Open);
+const PTRACE: KindSet = KindSet::of(Kind::Ptrace);
 const NETWORK: KindSet = KindSet::of(Kind::Connect).with(Kind::Send).with(Kind::Accept).with(Kind::Packet);
 const SOCKETS: KindSet = NETWORK.with(Kind::Socket);
+/// Every kind that is done by the task that runs: a packet leaves whenever it leaves.
+const ACTING: KindSet = KindSet::of(Kind::Packet).complement();
+const IMAGE: KindSet = KindSet::of(Kind::Exec).with(Kind::Open);
 /// Every kind whose object is a file.
 const FILES: KindSet = KindSet::of(Kind::Exec)
     .with(Kind::Open)
@@ -69,7 +73,11 @@ const FILES: KindSet = KindSet::of(Kind::Exec)
     .with(Kind::Truncate)
     .with(Kind::Setattr)
     .with(Kind::Mount)
-    .with(Kind::Mmap);
+    .with(Kind::Mmap)
+    .with(Kind::Ptrace);
+
+/// Every kind that gives a file another name.
+const RENAMED: KindSet = KindSet::of(Kind::Rename).with(Kind::Link);
 
 const fn field(
     path: &'static str,
@@ -131,14 +139,54 @@ pub const FIELDS: &[Field] = &[
     field("process.args_truncated", Boolean, ANY, "false", "Whether arguments were cut."),
     field("process.user.id", Text, ANY, "\"1000\"", "Effective user id, as a string."),
     field("process.group.id", Text, ANY, "\"1000\"", "Effective group id, as a string."),
+    field("process.real_user.id", Text, ACTING, "\"1000\"", "Real user id, as a string."),
+    field("process.saved_user.id", Text, ACTING, "\"1000\"", "Saved user id, as a string."),
+    field(
+        "process.thread.capabilities.effective",
+        Texts,
+        ACTING,
+        "[\"CAP_NET_BIND_SERVICE\"]",
+        "Capabilities that the acting thread has now; a number where one has no name. Alerts leave out a set of more than 16.",
+    ),
+    field(
+        "process.thread.capabilities.permitted",
+        Texts,
+        ACTING,
+        "[\"CAP_NET_BIND_SERVICE\"]",
+        "Capabilities that it may take.",
+    ),
+    field(
+        "process.tty.char_device.major",
+        Number,
+        ACTING,
+        "136",
+        "Device number of the controlling terminal; absent without one.",
+    ),
+    field("process.tty.char_device.minor", Number, ACTING, "0", "The second part of it."),
+    field(
+        "process.interactive",
+        Boolean,
+        ACTING,
+        "false",
+        "Whether the program was started with its controlling terminal as standard input and standard error.",
+    ),
+    field("process.setuid", Boolean, EXEC, "false", "Whether the new image is set-user-id, and that took effect."),
+    field("process.setgid", Boolean, EXEC, "false", "Whether it is set-group-id, and that took effect."),
+    field(
+        "process.setcap",
+        Boolean,
+        EXEC,
+        "false",
+        "Whether its file capabilities gave more than the caller had; never for root, who has all of them.",
+    ),
     field("process.thread.id", Number, ANY, "4211", "Id of the acting thread."),
     field("process.thread.name", Text, ANY, "\"curl\"", "Name of the acting thread. Advisory: a thread names itself."),
-    reserved(
+    field(
         "process.hash.sha256",
         Text,
         ANY,
         "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",
-        "SHA-256 of the executable.",
+        "SHA-256 of the executable; absent until it has been hashed, and of files larger than `[hash] max_bytes`.",
     ),
     field(
         "process.previous.executable",
@@ -148,7 +196,15 @@ pub const FIELDS: &[Field] = &[
         "The image that called execve: the subject of an entry on exec.",
     ),
     field("process.previous.name", Text, EXEC, "\"bash\"", "The last part of `process.previous.executable`."),
-    field("process.parent.pid", Number, ANY, "4200", "Process id of the real parent."),
+    field("process.target.pid", Number, PTRACE, "4300", "Process id of the process that is entered."),
+    field("process.target.user.id", Text, PTRACE, "\"0\"", "Its effective user id, as a string."),
+    field(
+        "process.parent.pid",
+        Number,
+        ANY,
+        "4200",
+        "Process id of the real parent, now: another one where the first has ended.",
+    ),
     field("process.parent.executable", Text, ANY, "\"/usr/bin/bash\"", "Path of the parent's executable."),
     field("process.parent.name", Text, ANY, "\"bash\"", "The last part of `process.parent.executable`."),
     field("process.parent.args", Texts, ANY, "[\"bash\", \"deploy.sh\"]", "Arguments of the parent. Advisory."),
@@ -158,22 +214,63 @@ pub const FIELDS: &[Field] = &[
         Number,
         ANY,
         "4200",
-        "Process id of an ancestor; the nearest comes first, five at most.",
+        "Process id of an ancestor by descent, the nearest first: who forked whom, also when a parent has ended. 32 at most, five in alerts.",
     ),
-    field("process.ancestors[].executable", Text, ANY, "\"/usr/sbin/sshd\"", "Path of the ancestor's executable."),
+    field(
+        "process.ancestors[].executable",
+        Text,
+        ANY,
+        "\"/usr/sbin/sshd\"",
+        "Path of the executable that the ancestor ran when it forked.",
+    ),
     field("process.ancestors[].name", Text, ANY, "\"sshd\"", "The last part of it."),
     field(
         "file.path",
         Text,
         FILES,
         "\"/usr/bin/curl\"",
-        "Path of the file. On exec the script or binary that execve named; ends in ` (deleted)` when it has no name any more.",
+        "Path of the file. On exec the script or binary that execve named, on ptrace the executable of the process that is entered; ends in ` (deleted)` when it has no name any more.",
     ),
     field("file.name", Text, FILES, "\"curl\"", "The last part of `file.path`."),
     field("file.directory", Text, FILES, "\"/usr/bin\"", "`file.path` without its last part."),
     field("file.extension", Text, FILES, "\"sh\"", "What follows the last dot of `file.name`."),
-    field("file.inode", Text, FILES, "\"131099\"", "Inode number, as a string."),
+    field(
+        "file.target_path",
+        Text,
+        RENAMED,
+        "\"/etc/passwd\"",
+        "The new name, on rename and on link of a hard link; `file.path` is then the file by its old name.",
+    ),
+    field("file.inode", Text, FILES, "\"131099\"", "Inode number, as a string; not of a file that is only being made."),
     field("file.device", Text, FILES, "\"254:1\"", "Device as `major:minor`."),
+    field(
+        "file.mode",
+        Text,
+        IMAGE,
+        "\"0755\"",
+        "Permissions in octal, with set-user-id and the like; not of a script that is executed.",
+    ),
+    field(
+        "file.hash.sha256",
+        Text,
+        EXEC,
+        "\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",
+        "SHA-256 of the script or binary that execve named; as `process.hash.sha256`.",
+    ),
+    field(
+        "file.unlinked",
+        Boolean,
+        EXEC,
+        "false",
+        "Whether the file has no name: a memfd, a deleted file, one made with `O_TMPFILE`. Of a script only if the kernel saw it.",
+    ),
+    field(
+        "file.in_memory",
+        Boolean,
+        EXEC,
+        "false",
+        "Whether the file is on a file system in memory: tmpfs (with memfd and `/dev/shm`), ramfs, hugetlbfs.",
+    ),
     field("file.write", Boolean, OPEN, "false", "Whether it was opened for writing."),
     field("file.create", Boolean, OPEN, "false", "Whether this open made it."),
     field(
@@ -223,12 +320,32 @@ pub const FIELDS: &[Field] = &[
         "`tcp`, `udp`, `icmp`, `ipv6-icmp`, `sctp`, `mptcp`, `udplite`.",
     ),
     field("container.id", Text, ANY, "\"3f4e1b9a70c2\"", "Container id; absent on the host."),
-    reserved("container.name", Text, ANY, "\"web\"", "Name of the container."),
-    reserved("container.image.name", Text, ANY, "\"registry.example/web\"", "Image it was made from."),
-    reserved("orchestrator.namespace", Text, ANY, "\"default\"", "Namespace of the pod."),
-    reserved("orchestrator.resource.name", Text, ANY, "\"web-5f7c\"", "Name of the pod."),
+    field("container.name", Text, ANY, "\"web\"", "Name of the container; in a pod the one that its manifest has."),
+    field("container.runtime", Text, ANY, "\"docker\"", "`docker`, `containerd`, `cri-o` or `podman`."),
+    field("container.image.name", Text, ANY, "\"registry.example/web\"", "Image it was made from, without the tag."),
+    field("container.image.tag", Texts, ANY, "[\"1.27\"]", "The image's tag."),
+    field("orchestrator.type", Text, ANY, "\"kubernetes\"", "`kubernetes` in a pod."),
+    field("orchestrator.namespace", Text, ANY, "\"default\"", "Namespace of the pod."),
+    field("orchestrator.resource.type", Text, ANY, "\"pod\"", "`pod`."),
+    field("orchestrator.resource.name", Text, ANY, "\"web-5f7c\"", "Name of the pod."),
+    field("orchestrator.resource.id", Text, ANY, "\"1a2b3c4d-0000-4000-8000-0123456789ab\"", "Uid of the pod."),
+    field(
+        "orchestrator.resource.qos",
+        Text,
+        ANY,
+        "\"burstable\"",
+        "Class of service of the pod: `guaranteed`, `burstable` or `besteffort`.",
+    ),
     reserved("orchestrator.cluster.name", Text, ANY, "\"prod\"", "Name of the cluster."),
     field("user.id", Text, ANY, "\"1000\"", "Effective user id, as a string; the same as `process.user.id`."),
+    field(
+        "user.audit.id",
+        Text,
+        ACTING,
+        "\"1000\"",
+        "Login user id, which stays the same through su and sudo; absent where nobody has logged in.",
+    ),
+    field("service.name", Text, ANY, "\"ssh.service\"", "The systemd service in whose cgroup it happened."),
     reserved("user.name", Text, ANY, "\"alice\"", "Name of the user."),
     field("host.name", Text, ANY, "\"web-1\"", "Name of the host."),
     field("host.hostname", Text, ANY, "\"web-1\"", "The same."),
@@ -386,7 +503,7 @@ mod tests {
 
     #[test]
     fn nodes_are_objects_arrays_and_leaves() {
-        assert!(matches!(node(""), Some(Node::Object(keys, _)) if keys.contains(&"process") && keys.len() == 10));
+        assert!(matches!(node(""), Some(Node::Object(keys, _)) if keys.contains(&"process") && keys.len() == 11));
         assert!(matches!(node("process.ancestors"), Some(Node::Array(_))));
         assert!(matches!(node("process.ancestors[].name"), Some(Node::Leaf(Type::Text, _))));
         assert!(matches!(node("process.args[]"), Some(Node::Leaf(Type::Text, _))));
@@ -400,7 +517,7 @@ mod tests {
         assert_eq!(suggest("", "proces"), "did you mean `input.process`?");
         assert_eq!(suggest("", "country_iso_code"), "did you mean `input.destination.geo.country_iso_code`?");
         assert!(suggest("file", "executable").contains("`input.process.parent.executable`"));
-        assert_eq!(suggest("user", "email"), "`input.user` has id, name");
+        assert_eq!(suggest("user", "email"), "`input.user` has id, audit, name");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The register machine and the interpreter decide alike: policies times inputs, and the shipped set.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rules::{Cause, Engine, Evaluator, Kind, Limits, Outcome, Policies, Value};
 
@@ -80,6 +81,9 @@ const INPUTS: &[&str] = &[
 
 const DATA: &str = r#"{"lists": {"words": ["abc", "x", "17"], "names": ["zero", "one", "two", "three"]}}"#;
 
+/// What is decided is compared, not how fast: on a busy machine a limit of time would come between.
+const PATIENT: Limits = Limits { time: Duration::from_secs(10), instructions: 1_000_000, memory: 1 << 20 };
+
 /// The same decisions. Where an operand has the wrong type, the interpreter fails the rule and the machine takes
 /// the body as undefined, as OPA does; such a rule is left out of the comparison. Returns how many were compared.
 fn compare(what: &str, machine: &Outcome, interpreter: &Outcome) -> usize {
@@ -109,8 +113,8 @@ fn both_engines_decide_alike() {
         let policies = Policies::from_texts(&[(name, &text)], DATA).unwrap_or_else(|errors| panic!("{errors}"));
         assert!(policies.rules().iter().all(|rule| rule.engine == Engine::Rvm), "{name}: {:#?}", policies.notices());
         let policies = policies.shared();
-        let mut machine = Evaluator::new(policies.clone(), Limits::default());
-        let mut interpreter = Evaluator::interpreted(policies, Limits::default());
+        let mut machine = Evaluator::new(policies.clone(), PATIENT);
+        let mut interpreter = Evaluator::interpreted(policies, PATIENT);
         for input in INPUTS {
             let value = Value::from_json_str(input).unwrap();
             let outcome = machine.evaluate(Kind::Exec, &value);
@@ -124,9 +128,8 @@ fn both_engines_decide_alike() {
 #[test]
 fn both_engines_run_the_shipped_set_alike() {
     let policies = Policies::shipped().unwrap().shared();
-    let mut machine = Evaluator::new(policies.clone(), Limits::default());
-    let mut interpreter =
-        Evaluator::interpreted(policies, Limits { time: std::time::Duration::from_secs(5), ..Limits::default() });
+    let mut machine = Evaluator::new(policies.clone(), PATIENT);
+    let mut interpreter = Evaluator::interpreted(policies, PATIENT);
     let programs = ["/usr/bin/bash", "/tmp/x", "/usr/bin/curl", "/usr/sbin/nginx", "/usr/bin/nc", "/memfd:a (deleted)"];
     let paths = ["/etc/shadow", "/root/.ssh/id_rsa", "/etc/cron.d/x", "/srv/data", "/root/.bash_history"];
     let mut decided = 0;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
-use rules::testing::{TestOptions, TestOutcome, run};
+use rules::testing::{TestOptions, TestOutcome, any, run};
 use rules::{LoadOptions, Policies};
 
 /// A directory that goes away with the test.
@@ -71,6 +71,20 @@ fn outcomes_have_their_place() {
         report.coverage
     );
     assert!(report.covered_percent().unwrap() < 100.0);
+}
+
+#[test]
+fn tests_are_seen_without_compiling_anything() {
+    for (name, files, there) in [
+        ("none", &[("a.rego", POLICY)][..], false),
+        ("beside", &[("a.rego", POLICY), ("a_test.rego", "not even Rego")][..], true),
+        ("inside", &[("a.rego", TESTS)][..], true),
+        ("unreadable", &[][..], true),
+    ] {
+        let directory = Directory::new(&format!("any-{name}"), files);
+        let options = TestOptions { paths: vec![directory.path().to_owned()], ..TestOptions::default() };
+        assert_eq!(any(&options), there, "{name}");
+    }
 }
 
 #[test]

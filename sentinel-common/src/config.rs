@@ -11,10 +11,16 @@ pub struct Config {
     pub enforce: u32,
     /// Thread group id of the daemon in the initial PID namespace; its own events are suppressed.
     pub own_tgid: u32,
-    /// Which hooks are attached, a bit for each number in [`crate::hook`].
-    pub attached: u32,
     /// Depth of the scope cgroup below the root; meaningless when `scope_cgroup` is 0.
     pub scope_level: u32,
+    /// 1: whatever is mapped to be executed is reported, for a policy that is learned.
+    pub learn: u32,
+    /// What becomes of verdicts when the daemon is gone for too long: [`crate::meta::unattended`].
+    pub unattended: u32,
+    /// Always zero.
+    pub pad: u32,
+    /// Which hooks on egress are attached, a bit for each number in [`crate::hook`].
+    pub attached: u64,
     /// Id of the cgroup that reporting and enforcing are limited to; 0: the whole host.
     pub scope_cgroup: u64,
     /// Field offsets of the running kernel.
@@ -23,26 +29,44 @@ pub struct Config {
 
 impl Config {
     /// All zero: what the object file holds before the loader fills it in.
-    pub const ZERO: Self =
-        Self { enforce: 0, own_tgid: 0, attached: 0, scope_level: 0, scope_cgroup: 0, offsets: Offsets::ZERO };
+    pub const ZERO: Self = Self {
+        enforce: 0,
+        own_tgid: 0,
+        scope_level: 0,
+        learn: 0,
+        unattended: 0,
+        pad: 0,
+        attached: 0,
+        scope_cgroup: 0,
+        offsets: Offsets::ZERO,
+    };
 }
 
 macro_rules! offsets {
-    ($($(#[$doc:meta])* $field:ident: $ty:literal . $member:literal,)+) => {
+    (
+        $($(#[$doc:meta])* $field:ident: $ty:literal . $member:literal,)+
+        ; not everywhere: $($(#[$docs:meta])* $optional:ident: $type:literal . $name:literal,)+
+    ) => {
         /// Byte offsets of kernel structure fields, resolved from the running kernel's BTF.
         #[repr(C)]
         #[derive(Clone, Copy, Debug, Default)]
         pub struct Offsets {
             $($(#[$doc])* pub $field: u32,)+
+            $($(#[$docs])* pub $optional: u32,)+
         }
 
         impl Offsets {
             /// All zero.
-            pub const ZERO: Self = Self { $($field: 0,)+ };
+            pub const ZERO: Self = Self { $($field: 0,)+ $($optional: 0,)+ };
 
-            /// Structure, field and place of every offset, for the resolver in user space.
+            /// Structure, field and place of every offset, for the resolver in user space. A field that has had other
+            /// names has them all, the newest first; `+8` is so many bytes behind it.
             pub const FIELDS: &[(&'static str, &'static str, fn(&mut Offsets) -> &mut u32)] =
                 &[$(($ty, $member, |o| &mut o.$field),)+];
+
+            /// The same for fields that a kernel may be built without; their offset is then 0.
+            pub const OPTIONAL: &[(&'static str, &'static str, fn(&mut Offsets) -> &mut u32)] =
+                &[$(($type, $name, |o| &mut o.$optional),)+];
         }
     };
 }
@@ -56,6 +80,14 @@ offsets! {
     task_group_leader: "task_struct"."group_leader",
     /// Parent that forked (not the tracer).
     task_real_parent: "task_struct"."real_parent",
+    /// Who waits for it: its tracer, if it has one.
+    task_parent: "task_struct"."parent",
+    /// Whether it is traced, and how.
+    task_ptrace: "task_struct"."ptrace",
+    /// Its control groups.
+    task_cgroups: "task_struct"."cgroups",
+    /// Of these the one of version 2.
+    css_set_dfl_cgrp: "css_set"."dfl_cgrp",
     /// Start time, boot clock, nanoseconds.
     task_start_boottime: "task_struct"."start_boottime",
     /// Address space; null in kernel threads.
@@ -64,6 +96,14 @@ offsets! {
     task_signal: "task_struct"."signal",
     /// Effective credentials.
     task_cred: "task_struct"."cred",
+    /// Real user id.
+    cred_uid: "cred"."uid",
+    /// Saved user id.
+    cred_suid: "cred"."suid",
+    /// Effective capabilities.
+    cred_cap_effective: "cred"."cap_effective",
+    /// Permitted capabilities.
+    cred_cap_permitted: "cred"."cap_permitted",
     /// Effective user id.
     cred_euid: "cred"."euid",
     /// Effective group id.
@@ -74,6 +114,16 @@ offsets! {
     task_fs: "task_struct"."fs",
     /// Live threads of the group.
     signal_live: "signal_struct"."live",
+    /// Controlling terminal.
+    signal_tty: "signal_struct"."tty",
+    /// Driver of a terminal.
+    tty_driver: "tty_struct"."driver",
+    /// Number of a terminal among its driver's.
+    tty_index: "tty_struct"."index",
+    /// Major device number of a driver's terminals.
+    tty_driver_major: "tty_driver"."major",
+    /// Minor device number of its first.
+    tty_driver_minor_start: "tty_driver"."minor_start",
     /// Executable of the address space.
     mm_exe_file: "mm_struct"."exe_file",
     /// Start of the argument strings (user memory).
@@ -104,16 +154,28 @@ offsets! {
     inode_i_ino: "inode"."i_ino",
     /// File type and permissions.
     inode_i_mode: "inode"."i_mode",
+    /// Size of a file.
+    inode_i_size: "inode"."i_size",
+    /// Last change of an inode, seconds.
+    inode_ctime: "inode"."i_ctime_sec|__i_ctime|i_ctime",
+    /// And nanoseconds; newer kernels keep a flag above them.
+    inode_ctime_nsec: "inode"."i_ctime_nsec|__i_ctime+8|i_ctime+8",
     /// Device number of a device file.
     inode_i_rdev: "inode"."i_rdev",
+    /// What tells an inode from an older one with its number.
+    inode_i_generation: "inode"."i_generation",
     /// Link count.
     inode_i_nlink: "inode"."i_nlink",
     /// File system of the inode.
     inode_i_sb: "inode"."i_sb",
     /// Device number of the file system.
     super_block_s_dev: "super_block"."s_dev",
+    /// Magic number of the file system.
+    super_block_s_magic: "super_block"."s_magic",
     /// Parent directory.
     dentry_d_parent: "dentry"."d_parent",
+    /// What the name stands for; null if there is no such file.
+    dentry_d_inode: "dentry"."d_inode",
     /// Name.
     dentry_d_name: "dentry"."d_name",
     /// Length of a name.
@@ -128,12 +190,26 @@ offsets! {
     mount_mnt_parent: "mount"."mnt_parent",
     /// Dentry that this mount covers.
     mount_mnt_mountpoint: "mount"."mnt_mountpoint",
+    /// Mount and dentry that a file of a layer below was opened by, since 6.7; 0 where files have no such thing.
+    backing_file_user_path: "backing_file"."user_path",
+    /// File that is mapped.
+    vma_vm_file: "vm_area_struct"."vm_file",
     /// File about to be executed.
     binprm_file: "linux_binprm"."file",
     /// Name as given to execve.
     binprm_filename: "linux_binprm"."filename",
     /// Name of the binary, which differs from `filename` for scripts.
     binprm_interp: "linux_binprm"."interp",
+    /// Personality bits that a privileged program clears; none if the program is not privileged.
+    binprm_per_clear: "linux_binprm"."per_clear",
+    /// Node of a cgroup in its file system.
+    cgroup_kn: "cgroup"."kn",
+    /// Hierarchy of a cgroup.
+    cgroup_root: "cgroup"."root",
+    /// Number of a hierarchy; 0 is the one of version 2.
+    cgroup_root_hierarchy_id: "cgroup_root"."hierarchy_id",
+    /// Id of a node.
+    kernfs_node_id: "kernfs_node"."id",
     /// First bytes of the file about to be executed.
     binprm_buf: "linux_binprm"."buf",
     /// Protocol state of a socket.
@@ -150,4 +226,7 @@ offsets! {
     msghdr_msg_namelen: "msghdr"."msg_namelen",
     /// Flags of a message.
     msghdr_msg_flags: "msghdr"."msg_flags",
+    ; not everywhere:
+    /// Login user id (CONFIG_AUDIT).
+    task_loginuid: "task_struct"."loginuid",
 }

@@ -17,8 +17,28 @@ pub mod kind {
     /// About an exec that is under way ([`super::Exec`]): the path of the script, or a verdict that did
     /// not refuse. Belongs to the [`EXEC`] of the same thread that follows, if it succeeds.
     pub const BEFORE_EXEC: u16 = 4;
+    /// A cgroup was made ([`super::Group`]).
+    pub const GROUP: u16 = 5;
     /// A file was opened ([`super::Open`]).
     pub const OPEN: u16 = 10;
+    /// A name is made: file, directory, node or symbolic link is told by the hook ([`super::Change`]).
+    pub const CREATE: u16 = 11;
+    /// A rename ([`super::Change`]).
+    pub const RENAME: u16 = 12;
+    /// A hard or symbolic link ([`super::Change`]).
+    pub const LINK: u16 = 13;
+    /// A name is removed ([`super::Change`]).
+    pub const UNLINK: u16 = 14;
+    /// A file is cut ([`super::Change`]).
+    pub const TRUNCATE: u16 = 15;
+    /// Mode, owner or extended attributes change ([`super::Change`]).
+    pub const SETATTR: u16 = 16;
+    /// Something is mounted here ([`super::Change`]).
+    pub const MOUNT: u16 = 17;
+    /// A file is mapped to be executed, and a rule is about it ([`super::Change`]).
+    pub const MMAP: u16 = 18;
+    /// A process enters another, or traces one that executes ([`super::Trace`]).
+    pub const PTRACE: u16 = 19;
     /// A connect ([`super::Network`]).
     pub const CONNECT: u16 = 20;
     /// A send that names its destination ([`super::Network`]).
@@ -52,6 +72,17 @@ pub mod flag {
     pub const REWRITTEN: u32 = 1 << 6;
     /// The packet hook refuses what the hooks before it let pass, under the same policy: they ought to agree.
     pub const DISAGREES: u32 = 1 << 7;
+    /// Standard input and error of the new image are its controlling terminal.
+    pub const INTERACTIVE: u32 = 1 << 8;
+    /// The kernel gave the process more for the file that it executes: set-user-id, set-group-id or file capabilities that
+    /// took effect.
+    pub const PRIVILEGED: u32 = 1 << 9;
+    /// The record ends with the task's [`super::Credentials`].
+    pub const CREDENTIALS: u32 = 1 << 10;
+    /// A rule is about hashes, and this file's could not be had.
+    pub const HASH_UNKNOWN: u32 = 1 << 11;
+    /// The path could not be had whole: it is longer than the walk. Not set where a hook does not know the mount.
+    pub const PATH_UNKNOWN: u32 = 1 << 12;
 }
 
 /// Most bytes of arguments in an exec record.
@@ -88,6 +119,28 @@ pub struct Task {
     /// Thread name, NUL-padded; a hint only, the process chooses it.
     pub comm: [u8; 16],
 }
+
+/// What the acting task may do and who it is to others. Ends a record that has [`flag::CREDENTIALS`]; the stack of a program
+/// has no room for it beside the rest.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// Effective capabilities, a bit for each number.
+    pub effective: u64,
+    /// Permitted capabilities.
+    pub permitted: u64,
+    /// Real user id.
+    pub real_uid: u32,
+    /// Saved user id.
+    pub saved_uid: u32,
+    /// Login user id; [`NO_LOGIN`]: nobody has logged in.
+    pub login_uid: u32,
+    /// Controlling terminal, `major << 20 | minor`; 0: none.
+    pub tty: u32,
+}
+
+/// The login user id of what no login has started (the kernel's -1).
+pub const NO_LOGIN: u32 = u32::MAX;
 
 /// What the kernel decided.
 #[repr(C)]
@@ -145,7 +198,7 @@ pub struct Fork {
     pub child_parent_start: u64,
 }
 
-/// A new image; then `directory`, `path`, `args`, `filename`, in this order.
+/// A new image; then `directory`, `path`, `args`, `filename` and a [`crate::content::Content`], in this order.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exec {
@@ -165,6 +218,20 @@ pub struct Exec {
     pub args: u16,
     /// Bytes of the name as given to execve.
     pub filename: u16,
+}
+
+/// A new cgroup; then its path.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Common part; the task is the one that made it.
+    pub header: Header,
+    /// Its id.
+    pub id: u64,
+    /// Bytes of the path.
+    pub path: u16,
+    /// Always zero.
+    pub pad: [u16; 3],
 }
 
 /// An open; then the path.
@@ -189,6 +256,42 @@ pub struct Open {
     pub pad: u16,
     /// Number of the character device that was opened; 0: it was none.
     pub device: u32,
+}
+
+/// A change of names or of a file, on its way; then the path, and if there is a second one NUL and that.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Common part.
+    pub header: Header,
+    /// The file; none if it is only being made.
+    pub file: FileId,
+    /// What has the new name until now; none if nothing has.
+    pub target: FileId,
+    /// File type and permissions.
+    pub mode: u32,
+    /// Link count.
+    pub links: u32,
+    /// Bytes of the path.
+    pub path: u16,
+    /// Bytes of the new name's path; 0 if there is none.
+    pub target_path: u16,
+    /// Link count of `target`.
+    pub target_links: u32,
+}
+
+/// A process that enters another, or traces one that executes; then the path of the executable of the one that is entered.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// Common part; the task is the one that enters.
+    pub header: Header,
+    /// The one that is entered; when it executes, with the executable that it would have.
+    pub target: Task,
+    /// Bytes of the path.
+    pub path: u16,
+    /// Always zero.
+    pub pad: [u16; 3],
 }
 
 /// A connect, send or packet.
@@ -231,11 +334,15 @@ pub struct Answer {
 
 const _: () = {
     assert!(size_of::<Task>() == 80);
+    assert!(size_of::<Credentials>() == 32);
     assert!(size_of::<Verdict>() == 24);
     assert!(size_of::<Header>() == 128);
     assert!(size_of::<Fork>() == 152);
     assert!(size_of::<Exec>() == 160);
+    assert!(size_of::<Group>() == 144);
     assert!(size_of::<Open>() == 168);
+    assert!(size_of::<Change>() == 176);
+    assert!(size_of::<Trace>() == 216);
     assert!(size_of::<Network>() == 176);
     assert!(size_of::<Answer>() == 136);
 };

@@ -15,8 +15,8 @@ pub struct Entry {
     pub rule: u32,
     /// Policy generation that wrote the entry.
     pub generation: u32,
-    /// Hooks that the entry holds for, a bit each (canaries hold for one).
-    pub hooks: u32,
+    /// The one [`crate::hook`] that the entry holds for, or [`crate::hook::ANY`] (only canaries hold for one).
+    pub hook: u32,
     /// Where the entry came from: [`origin`].
     pub origin: u8,
     /// [`flag`] bits.
@@ -27,8 +27,11 @@ pub struct Entry {
 
 impl Entry {
     /// An empty slot.
-    pub const NONE: Self = Self { expires: 0, rule: 0, generation: 0, hooks: 0, origin: 0, flags: 0, limits: 0 };
+    pub const NONE: Self = Self { expires: 0, rule: 0, generation: 0, hook: 0, origin: 0, flags: 0, limits: 0 };
 }
+
+/// Number of the verdict on destinations while nobody attends to the programs; never given to a rule.
+pub const UNATTENDED: u32 = u32::MAX - 1;
 
 /// Where a verdict came from.
 pub mod origin {
@@ -52,6 +55,8 @@ pub mod flag {
     pub const MONITOR: u8 = 1;
     /// A canary of Sentinel's own: not reported, not counted.
     pub const CANARY: u8 = 2;
+    /// The rule lets pass and does not refuse: an exemption, among what may be lent ([`super::LENT`]).
+    pub const GRANT: u8 = 4;
 }
 
 /// Subject limits of a rule; for each bit set, [`LimitKey`]s list what it is limited to.
@@ -77,6 +82,10 @@ pub mod limit {
     /// `except.protocols`.
     pub const EXCEPT_PROTOCOL: u16 = 512;
 }
+
+/// Most different limits to subjects that a policy set may have: for each, who is outside of it may not enter a process that is
+/// inside, or the other way round.
+pub const LENT: u32 = 128;
 
 /// Membership of a value in a limit of a rule.
 #[repr(C)]
@@ -206,8 +215,13 @@ pub mod access {
     pub const EXEC: usize = 3;
     /// Delete, rename away.
     pub const DELETE: usize = 4;
+    /// Take out of a protected directory, by rename or by another name. No rule says it: user space sets it for every
+    /// directory that a rule refuses anything in, or else what is in there could be freed by moving it.
+    pub const MOVE: usize = 5;
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 6;
+    /// Places for them: a power of two, because the verifier understands masks.
+    pub const PLACES: usize = 8;
 }
 
 /// An entry for each access to one file or path.
@@ -215,7 +229,21 @@ pub mod access {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccessEntries {
     /// Indexed by [`access`].
-    pub by_access: [Entry; access::COUNT],
+    pub by_access: [Entry; access::PLACES],
+    /// Of a file by identity: the generation of its inode, so that another file that gets its number later is not it.
+    /// 0: not known.
+    pub inode_generation: u32,
+    /// Always zero.
+    pub pad: u32,
+}
+
+impl AccessEntries {
+    /// Whether these are about an inode of this generation; what is not known is taken as the same.
+    #[inline(always)]
+    #[must_use]
+    pub const fn are_of(&self, generation: u32) -> bool {
+        self.inode_generation == 0 || generation == 0 || self.inode_generation == generation
+    }
 }
 
 /// Longest path, with its final NUL for an exact path, that the path trie can hold.
@@ -230,6 +258,19 @@ pub struct PathKey {
     pub subject: Subject,
     /// Bytes of the path.
     pub path: [u8; PATH_KEY],
+}
+
+/// Longest name that a [`NameKey`] can hold.
+pub const NAME_KEY: usize = 63;
+
+/// Key of the names: where a file would be, whether it exists or not and through whatever mount.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NameKey {
+    /// The directory.
+    pub directory: FileId,
+    /// The name in it; NUL behind.
+    pub name: [u8; NAME_KEY + 1],
 }
 
 /// The state that every verdict starts from; one map value.
@@ -293,6 +334,20 @@ pub mod active {
     pub const EXEMPT_PATH: u32 = 1 << 17;
     /// What sends past every hook on destinations.
     pub const BYPASS: u32 = 1 << 18;
+    /// Names in directories.
+    pub const NAME: u32 = 1 << 19;
+    /// Labelled directories.
+    pub const TREE: u32 = 1 << 20;
+    /// Executables are to be hashed: a rule asks for it.
+    pub const HASH: u32 = 1 << 21;
+    /// Hashes that a standing rule is about.
+    pub const HASH_RULE: u32 = 1 << 22;
+    /// Lists of what may run.
+    pub const ALLOW_LIST: u32 = 1 << 23;
+    /// A rule says what a path means that is not whole.
+    pub const PATH_FALLBACK: u32 = 1 << 24;
+    /// Nobody attends to the programs any more, and destinations are to be denied then. Set by the programs themselves.
+    pub const CUT_OFF: u32 = 1 << 31;
 }
 
 const _: () = {
@@ -303,7 +358,8 @@ const _: () = {
     assert!(size_of::<CidrKey>() == 32);
     assert!(size_of::<FileKey>() == 32);
     assert!(size_of::<BypassKey>() == 8);
-    assert!(size_of::<AccessEntries>() == 120);
+    assert!(size_of::<AccessEntries>() == 200);
     assert!(size_of::<PathKey>() == 256);
+    assert!(size_of::<NameKey>() == 80);
     assert!(size_of::<State>() == 16);
 };

@@ -2,9 +2,14 @@
 //!
 //! Invariant: for every kind, seen = submitted + suppressed + ring_full + no_scratch.
 
-use aya_ebpf::helpers::{bpf_ktime_get_boot_ns, generated::bpf_ringbuf_output};
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::{
+    bpf_ktime_get_boot_ns,
+    generated::{bpf_probe_read_kernel, bpf_ringbuf_output, bpf_ringbuf_reserve, bpf_ringbuf_submit},
+};
 use sentinel_common::{
-    event::{Header, Task, flag, kind as kinds},
+    event::{Credentials, Header, Task, flag, kind as kinds},
     stats::{HookStats, KindStats},
     verdict::{Entry, flag as entry_flag, origin},
 };
@@ -45,7 +50,8 @@ pub(crate) fn count_hook(hook: u32, which: impl Fn(&mut HookStats) -> &mut u64) 
 #[inline(always)]
 pub(crate) fn settle(hook: u32, entry: &Entry) -> bool {
     if entry.flags & entry_flag::CANARY != 0 {
-        count_hook(hook, |s| &mut s.canary);
+        // That of hashes is met where exec is decided.
+        count_hook(entry.hook, |s| &mut s.canary);
         return true;
     }
     count_hook(hook, |s| &mut s.runs);
@@ -109,22 +115,70 @@ pub(crate) fn no_scratch(kind: u16) {
 pub(crate) fn send(kind: u16, rule: u32, record: *const u8, length: usize) {
     let Some(stats) = kind_stats(kind) else { return };
     count(&mut stats.seen);
-    let ring = if kind == kinds::ANSWER {
+    // SAFETY: the record is `length` bytes inside a stack value or our scratch buffer.
+    let result = unsafe { bpf_ringbuf_output(ring(kind, rule), record.cast_mut().cast(), length as u64, 0) };
+    if result == 0 { count(&mut stats.submitted) } else { count(&mut stats.ring_full) }
+}
+
+/// The ring for a record.
+#[inline(always)]
+fn ring(kind: u16, rule: u32) -> *mut c_void {
+    if kind == kinds::ANSWER {
         (&raw const ANSWERS).cast_mut().cast()
     } else if rule == 0 {
         (&raw const EVENTS).cast_mut().cast()
     } else {
         (&raw const REFUSALS).cast_mut().cast()
-    };
-    // SAFETY: the record is `length` bytes inside a stack value or our scratch buffer.
-    let result = unsafe { bpf_ringbuf_output(ring, record.cast_mut().cast(), length as u64, 0) };
-    if result == 0 { count(&mut stats.submitted) } else { count(&mut stats.ring_full) }
+    }
+}
+
+/// Sends a record without variable part, with the credentials of the running task, which is the acting one. It is put
+/// together in the ring.
+#[inline(always)]
+pub(crate) fn send_acting<T>(kind: u16, rule: u32, record: &T) {
+    let Some(stats) = kind_stats(kind) else { return };
+    count(&mut stats.seen);
+    let length = size_of::<T>() + size_of::<Credentials>();
+    // SAFETY: a ring of ours, and a size that is known when this is compiled.
+    let place = unsafe { bpf_ringbuf_reserve(ring(kind, rule), length as u64, 0) };
+    if place.is_null() {
+        count(&mut stats.ring_full);
+        return;
+    }
+    const { assert!(size_of::<T>().is_multiple_of(8)) };
+    // SAFETY: the ring has given us `length` bytes, aligned to 8; every record starts with a header.
+    unsafe {
+        bpf_probe_read_kernel(place, size_of::<T>() as u32, core::ptr::from_ref(record).cast());
+        let header = place.cast::<Header>();
+        (*header).length = length as u32;
+        (*header).flags |= flag::CREDENTIALS;
+        task::credentials(place.byte_add(size_of::<T>()).cast());
+        bpf_ringbuf_submit(place, 0);
+    }
+    count(&mut stats.submitted);
 }
 
 /// Sends a record without variable part.
 #[inline(always)]
 pub(crate) fn send_fixed<T>(kind: u16, rule: u32, record: &T) {
     send(kind, rule, core::ptr::from_ref(record).cast(), size_of::<T>());
+}
+
+/// The same, with the credentials of the running task, which is the acting one, at the end.
+#[inline(always)]
+pub(crate) fn send_built_acting<T>(
+    kind: u16,
+    rule: u32,
+    builder: &mut Builder,
+    fixed: &mut T,
+    header: fn(&mut T) -> &mut Header,
+) {
+    builder.append_credentials();
+    header(fixed).flags |= flag::CREDENTIALS;
+    let length = builder.end.wrapping_sub(builder.start).wrapping_add(size_of::<T>());
+    header(fixed).length = length as u32;
+    let (record, length) = builder.finish(fixed);
+    send(kind, rule, record, length);
 }
 
 /// Puts the fixed part in front of what the builder holds, and sends it.

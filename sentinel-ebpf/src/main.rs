@@ -7,7 +7,9 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod allow;
 mod atomic;
+mod content;
 mod emit;
 mod geo;
 mod hooks;

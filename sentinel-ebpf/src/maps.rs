@@ -11,9 +11,13 @@ use sentinel_common::{
     FileId,
     address::Address,
     config::Config,
+    content::{self, Fallbacks, FileVersion, Hashed, Pending},
     event, hook,
+    meta::Meta,
     stats::{HookStats, KindStats},
-    verdict::{AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PathKey, State},
+    verdict::{
+        self, AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, NameKey, PathKey, State,
+    },
 };
 
 use crate::scratch::{SLOTS, Scratch};
@@ -74,6 +78,10 @@ pub(crate) static SCRATCH: PerCpuArray<Scratch, { SLOTS as usize }> = PerCpuArra
 #[btf_map]
 pub(crate) static STATE: Array<State, 1> = Array::new();
 
+/// What the daemon says of itself, for whoever comes after it.
+#[btf_map]
+pub(crate) static META: Array<Meta, 1> = Array::new();
+
 /// Blocked destinations.
 #[btf_map]
 pub(crate) static DESTINATIONS: HashMap<DestinationKey, Entry, 65536, NO_PREALLOC> = HashMap::new();
@@ -90,6 +98,14 @@ pub(crate) static EXEMPT_CIDRS: LpmTrie<CidrKey, Entry, 1048576> = LpmTrie::new(
 #[btf_map]
 pub(crate) static FILES: HashMap<FileKey, AccessEntries, 65536, NO_PREALLOC> = HashMap::new();
 
+/// Protected names, by the directory that they are in.
+#[btf_map]
+pub(crate) static NAMES: HashMap<NameKey, AccessEntries, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Protected directories by identity: what is below them is protected.
+#[btf_map]
+pub(crate) static TREES: HashMap<FileId, AccessEntries, 65536, NO_PREALLOC> = HashMap::new();
+
 /// Protected files by path, and directories.
 #[btf_map]
 pub(crate) static PATHS: LpmTrie<PathKey, AccessEntries, 65536> = LpmTrie::new();
@@ -102,9 +118,45 @@ pub(crate) static EXEMPT_PATHS: LpmTrie<PathKey, AccessEntries, 65536> = LpmTrie
 #[btf_map]
 pub(crate) static BYPASSES: HashMap<BypassKey, Entry, 256, NO_PREALLOC> = HashMap::new();
 
+/// Rules that hold for some programs and not for others, which could be got rid of by entering one of those.
+#[btf_map]
+pub(crate) static LENT: Array<Entry, { verdict::LENT as usize }> = Array::new();
+
 /// Subject limits of rules.
 #[btf_map]
 pub(crate) static LIMITS: HashMap<LimitKey, u32, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Hashes of executables.
+#[btf_map]
+pub(crate) static HASHES: HashMap<FileVersion, Hashed, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Hashes on their way from the program that hashes to the one that decides, by thread.
+#[btf_map]
+pub(crate) static PENDING: HashMap<u64, Pending, 4096, NO_PREALLOC> = HashMap::new();
+
+/// Hashes that rules are about.
+#[btf_map]
+pub(crate) static HASH_RULES: HashMap<content::Digest, Entry, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Exempted hashes.
+#[btf_map]
+pub(crate) static EXEMPT_HASHES: HashMap<content::Digest, Entry, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Where a hash or a path cannot be had.
+#[btf_map]
+pub(crate) static FALLBACKS: Array<Fallbacks, 1> = Array::new();
+
+/// What refuses whatever is not on a list of what may run.
+#[btf_map]
+pub(crate) static ALLOW_LISTS: Array<Entry, { content::ALLOW_LISTS as usize }> = Array::new();
+
+/// The lists that a name in a directory is on.
+#[btf_map]
+pub(crate) static ALLOW_NAMES: HashMap<NameKey, u32, 65536, NO_PREALLOC> = HashMap::new();
+
+/// The lists that everything below a directory is on.
+#[btf_map]
+pub(crate) static ALLOW_TREES: HashMap<FileId, u32, 65536, NO_PREALLOC> = HashMap::new();
 
 /// What connect time left on a socket, for the packet hook, which has no current task; and what the packet hook found.
 #[repr(C)]

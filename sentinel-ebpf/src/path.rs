@@ -8,15 +8,19 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
-use sentinel_common::event::PATH;
+use sentinel_common::{FileId, event::PATH};
 
 use crate::{
-    maps::config,
+    maps::{TREES, config},
     scratch::{Builder, Scratch, Walk, at},
 };
 
 /// Most steps of a walk: components and mount crossings.
 const STEPS: u32 = 2048;
+/// Most steps up to a labelled directory. More than a path has: names relative to a directory go deeper than that.
+pub(crate) const CLIMB: u32 = 1 << 16;
+/// File systems whose files are mapped as files of another one (`OVERLAYFS_SUPER_MAGIC`, `FUSE_SUPER_MAGIC`).
+const STACKED: [u64; 2] = [0x794c_7630, 0x6573_5546];
 /// Longest name of a component.
 const NAME: u32 = 255;
 
@@ -29,15 +33,99 @@ pub(crate) fn read<T: Copy + Default>(address: u64) -> T {
     value
 }
 
-/// Puts the path of a `struct path` in front of the record; its length, and whether it is whole.
+/// Where something is: its dentry, and the mount that it was come to by (0: not known).
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) dentry: u64,
+    pub(crate) vfsmount: u64,
+}
+
+impl Place {
+    /// What a `struct path` says.
+    #[inline(always)]
+    pub(crate) fn of(path: u64) -> Self {
+        Self {
+            dentry: read(path + u64::from(config!(offsets.path_dentry))),
+            vfsmount: read(path + u64::from(config!(offsets.path_mnt))),
+        }
+    }
+
+    /// Where a mapped file is. Of a file on overlayfs it is the one below that is mapped, which remembers how it was opened;
+    /// before 6.7 its path is that already.
+    ///
+    /// Whether a file is such a one is told by its mode, but the bit has moved between releases. What lies behind another file
+    /// is no path: nothing read from there leads to a file system of these kinds.
+    #[inline(always)]
+    pub(crate) fn of_mapped(file: u64) -> Self {
+        let user_path = u64::from(config!(offsets.backing_file_user_path));
+        if user_path != 0 {
+            let opened = Self::of(file + user_path);
+            let sb: u64 = read(inode_of(opened.dentry) + u64::from(config!(offsets.inode_i_sb)));
+            if STACKED.contains(&read(sb + u64::from(config!(offsets.super_block_s_magic)))) {
+                return opened;
+            }
+        }
+        Self::of_file(file)
+    }
+
+    /// Where an open file is.
+    #[inline(always)]
+    pub(crate) fn of_file(file: u64) -> Self {
+        Self::of(file + u64::from(config!(offsets.file_f_path)))
+    }
+}
+
+/// Address of an open file's inode, as a number: functions of their own take no pointers to kernel objects.
 #[inline(always)]
-pub(crate) fn prepend(builder: &mut Builder, path: u64) -> (usize, bool) {
+pub(crate) fn inode_of_file(file: u64) -> u64 {
+    read(file + u64::from(config!(offsets.file_f_inode)))
+}
+
+/// Identity of an inode; none for the address 0.
+#[inline(always)]
+pub(crate) fn inode_id(inode: u64) -> FileId {
+    let sb: u64 = read(inode + u64::from(config!(offsets.inode_i_sb)));
+    FileId {
+        ino: read(inode + u64::from(config!(offsets.inode_i_ino))),
+        dev: read(sb + u64::from(config!(offsets.super_block_s_dev))),
+        generation: 0,
+    }
+}
+
+/// The same with the inode's generation: what an event is about.
+#[inline(always)]
+pub(crate) fn inode_identity(inode: u64) -> FileId {
+    FileId { generation: read(inode + u64::from(config!(offsets.inode_i_generation))), ..inode_id(inode) }
+}
+
+/// The inode of a dentry; 0 if there is no such file.
+#[inline(always)]
+pub(crate) fn inode_of(dentry: u64) -> u64 {
+    read(dentry + u64::from(config!(offsets.dentry_d_inode)))
+}
+
+/// The directory that a dentry is in; itself at the root of a file system.
+#[inline(always)]
+pub(crate) fn parent_of(dentry: u64) -> u64 {
+    read(dentry + u64::from(config!(offsets.dentry_d_parent)))
+}
+
+/// Length and address of a dentry's name.
+#[inline(always)]
+pub(crate) fn name_of(dentry: u64) -> (u32, u64) {
+    let name = dentry + u64::from(config!(offsets.dentry_d_name));
+    (read(name + u64::from(config!(offsets.qstr_len))), read(name + u64::from(config!(offsets.qstr_name))))
+}
+
+/// Puts a path in front of the record; its length, and whether it is whole.
+#[inline(always)]
+pub(crate) fn prepend(builder: &mut Builder, place: Place) -> (usize, bool) {
     let end = builder.start;
     let mut scratch = builder.scratch();
     // SAFETY: the buffer is ours until it is released.
     let walk = unsafe { &mut (*scratch).walk };
-    walk.dentry = read(path + u64::from(config!(offsets.path_dentry)));
-    walk.vfsmount = read(path + u64::from(config!(offsets.path_mnt)));
+    walk.dentry = place.dentry;
+    walk.vfsmount = place.vfsmount;
     walk.start = end;
     walk.floor = end.wrapping_sub(PATH - 1);
     walk.done = 0;
@@ -59,12 +147,12 @@ extern "C" fn step(_index: u32, context: *mut c_void) -> i64 {
     let scratch = unsafe { *context.cast::<*mut Scratch>() };
     // SAFETY: as above.
     let walk = unsafe { &mut (*scratch).walk };
-    let parent: u64 = read(walk.dentry + u64::from(config!(offsets.dentry_d_parent)));
+    let parent = parent_of(walk.dentry);
     let root: u64 = read(walk.vfsmount + u64::from(config!(offsets.vfsmount_mnt_root)));
     if walk.dentry == root {
         return cross_mount(walk);
     }
-    if parent == 0 || !prepend_name(scratch) {
+    if parent == 0 || (parent == walk.dentry && walk.vfsmount == 0) || !prepend_name(scratch) {
         return 1;
     }
     if parent == walk.dentry {
@@ -74,6 +162,49 @@ extern "C" fn step(_index: u32, context: *mut c_void) -> i64 {
     }
     walk.dentry = parent;
     0
+}
+
+/// Finds the first labelled directory at or above a place, whatever the mounts: up to the root of the file system, then
+/// from where the mount is mounted on. What is found lies in the walk. False if it did not come to an end.
+#[inline(always)]
+pub(crate) fn find_label(builder: &Builder, from: Place) -> bool {
+    let mut scratch = builder.scratch();
+    // SAFETY: the buffer is ours until it is released.
+    let walk = unsafe { &mut (*scratch).walk };
+    walk.dentry = from.dentry;
+    walk.vfsmount = from.vfsmount;
+    walk.found = FileId::default();
+    walk.done = 0;
+    // SAFETY: as in `prepend`.
+    unsafe { bpf_loop(CLIMB, climb as *mut c_void, (&raw mut scratch).cast(), 0) };
+    walk.done == 1
+}
+
+/// One step up; 1 ends the loop.
+extern "C" fn climb(_index: u32, context: *mut c_void) -> i64 {
+    // SAFETY: bpf_loop hands over the context of `find_label`, which holds the address of its buffer.
+    let scratch = unsafe { *context.cast::<*mut Scratch>() };
+    // SAFETY: as above.
+    let walk = unsafe { &mut (*scratch).walk };
+    let here = inode_id(inode_of(walk.dentry));
+    if TREES.get_ptr(here).is_some() {
+        walk.found = here;
+        walk.done = 1;
+        return 1;
+    }
+    let parent = parent_of(walk.dentry);
+    if parent == walk.dentry && parent != 0 {
+        // Without a mount the root of the file system is as far as one can see.
+        return if walk.vfsmount == 0 { end(walk) } else { cross_mount(walk) };
+    }
+    walk.dentry = parent;
+    i64::from(parent == 0)
+}
+
+#[inline(always)]
+fn end(walk: &mut Walk) -> i64 {
+    walk.done = 1;
+    1
 }
 
 /// From the root of a mount to the directory that it covers; 1 at the root of all.
@@ -96,9 +227,7 @@ fn cross_mount(walk: &mut Walk) -> i64 {
 fn prepend_name(scratch: *mut Scratch) -> bool {
     // SAFETY: as in `step`.
     let walk = unsafe { &mut (*scratch).walk };
-    let name = walk.dentry + u64::from(config!(offsets.dentry_d_name));
-    let length: u32 = read(name + u64::from(config!(offsets.qstr_len)));
-    let bytes: u64 = read(name + u64::from(config!(offsets.qstr_name)));
+    let (length, bytes) = name_of(walk.dentry);
     let length = if length > NAME { NAME } else { length };
     let start = walk.start.wrapping_sub(length as usize + 1);
     if start < walk.floor {

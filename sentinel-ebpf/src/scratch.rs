@@ -14,11 +14,13 @@ use aya_ebpf::{
     helpers::generated::{bpf_probe_read_kernel, bpf_skb_load_bytes},
 };
 use sentinel_common::{
-    event::{ARGS, MESSAGE, PATH},
-    verdict::PathKey,
+    FileId,
+    content::Content,
+    event::{ARGS, Change, Credentials, MESSAGE, PATH, Trace},
+    verdict::{Entry, NAME_KEY, NameKey, PathKey},
 };
 
-use crate::{atomic, maps::SCRATCH};
+use crate::{atomic, maps::SCRATCH, task, verdict::Ask};
 
 /// Buffers a CPU has.
 pub(crate) const SLOTS: u32 = 3;
@@ -40,6 +42,10 @@ pub(crate) struct Walk {
     pub(crate) floor: usize,
     /// 1 when the walk reached the root.
     pub(crate) done: u64,
+    /// The first labelled directory that it came to; none: there is none.
+    pub(crate) found: FileId,
+    /// Lists of what may run that directories on the way are on.
+    pub(crate) allowed: u64,
 }
 
 /// One buffer.
@@ -50,6 +56,20 @@ pub(crate) struct Scratch {
     /// State of a walk up a path. Here and not on the stack: the verifier takes what it loads from a
     /// map as unknown, so every round of the loop looks the same to it.
     pub(crate) walk: Walk,
+    /// What is asked about a file, see [`crate::verdict::file`].
+    pub(crate) ask: Ask,
+    /// And the answer.
+    pub(crate) answer: Entry,
+    /// A record that is too large for the stack beside the verdict.
+    pub(crate) change: Change,
+    /// As above.
+    pub(crate) trace: Trace,
+    /// Credentials on their way to the end of a record, where they would not be aligned.
+    credentials: Credentials,
+    /// The content of what is to run.
+    pub(crate) content: Content,
+    /// Key for look-ups by name.
+    name: NameKey,
     pad: u32,
     /// `prefix_len` of the trie key that follows, as the kernel's `bpf_lpm_trie_key` has it.
     key_bits: u32,
@@ -61,6 +81,8 @@ pub(crate) struct Scratch {
 /// A buffer that this program owns, and the record in it: `bytes[start..end]`.
 pub(crate) struct Builder {
     scratch: *mut Scratch,
+    /// Which of the CPU's buffers it is.
+    pub(crate) slot: u32,
     /// Offset of the first byte.
     pub(crate) start: usize,
     /// Offset behind the last byte.
@@ -105,10 +127,16 @@ const _: () = assert!(MESSAGE as u64 <= LENGTH_MASK && ARGS as u64 <= LENGTH_MAS
 /// The assembly hides from the compiler that the mask changes nothing, or it would take the mask out.
 #[inline(always)]
 pub(crate) fn masked(length: u64) -> u64 {
-    let mut length = length;
+    hidden(length) & LENGTH_MASK
+}
+
+/// The same value, of which the compiler knows nothing any more.
+#[inline(always)]
+fn hidden(value: u64) -> u64 {
+    let mut value = value;
     // SAFETY: copies a register to itself.
-    unsafe { asm!("{0} = {0}", inout(reg) length) };
-    length & LENGTH_MASK
+    unsafe { asm!("{0} = {0}", inout(reg) value) };
+    value
 }
 
 impl Builder {
@@ -119,7 +147,7 @@ impl Builder {
             let scratch = SCRATCH.get_ptr_mut(slot)?;
             // SAFETY: map values live as long as the program; `busy` is only used atomically.
             if unsafe { atomic::exchange(&raw mut (*scratch).busy, 1) } == 0 {
-                let builder = Self { scratch, start: MIDDLE, end: MIDDLE };
+                let builder = Self { scratch, slot, start: MIDDLE, end: MIDDLE };
                 // A NUL behind the path, which an exact path entry compares with.
                 // SAFETY: MIDDLE is inside the buffer, which is ours now.
                 unsafe { (&raw mut (*scratch).bytes).cast::<u8>().add(MIDDLE).write(0) };
@@ -127,6 +155,54 @@ impl Builder {
             }
         }
         None
+    }
+
+    /// A buffer that the caller of a function has taken, with a record that starts at an offset.
+    #[inline(always)]
+    pub(crate) fn lent(slot: u32, start: usize) -> Option<Self> {
+        let scratch = SCRATCH.get_ptr_mut(slot)?;
+        Some(Self { scratch, slot, start, end: MIDDLE })
+    }
+
+    /// The key of a name in a directory; null if the name is longer than keys are.
+    #[inline(always)]
+    pub(crate) fn name_key(&self, directory: FileId, name: u64, length: u32) -> *const NameKey {
+        if length == 0 || length > NAME_KEY as u32 {
+            return core::ptr::null();
+        }
+        let length = hidden(u64::from(length)) & NAME_KEY as u64;
+        // SAFETY: the key lies in our buffer; the mask keeps the length below its size.
+        unsafe {
+            let key = &raw mut (*self.scratch).name;
+            (*key).directory = directory;
+            let words = (&raw mut (*key).name).cast::<u64>();
+            for index in 0..(NAME_KEY + 1) / 8 {
+                words.add(index).write_volatile(0);
+            }
+            bpf_probe_read_kernel((&raw mut (*key).name).cast(), length as u32, name as *const c_void);
+            key
+        }
+    }
+
+    /// Puts a NUL in front of the record: the end of a path that will be there.
+    #[inline(always)]
+    pub(crate) fn separate(&mut self) {
+        self.start = self.start.wrapping_sub(1);
+        // SAFETY: `at` stays inside the buffer.
+        unsafe { self.at(self.start).write(0) };
+    }
+
+    /// Puts the credentials of the running task behind the record.
+    #[inline(always)]
+    pub(crate) fn append_credentials(&mut self) {
+        const SIZE: u32 = size_of::<Credentials>() as u32;
+        // SAFETY: the buffer is ours, and behind every masked offset there is room for a path.
+        unsafe {
+            let from = &raw mut (*self.scratch).credentials;
+            task::credentials(from);
+            bpf_probe_read_kernel(self.at(self.end).cast(), SIZE, from.cast());
+        }
+        self.end = self.end.wrapping_add(SIZE as usize);
     }
 
     /// The buffer, for a loop's callback.
@@ -142,6 +218,17 @@ impl Builder {
         let failed = unsafe { bpf_skb_load_bytes(skb.cast(), offset, self.at(self.end).cast(), length.0 as u32) };
         self.end = self.end.wrapping_add(length.0 as usize);
         failed == 0
+    }
+
+    /// Puts the content behind the record.
+    #[inline(always)]
+    pub(crate) fn append_content(&mut self) {
+        // SAFETY: both are inside our buffer: behind every masked offset there is room for it.
+        unsafe {
+            let from = (&raw const (*self.scratch).content).cast();
+            bpf_probe_read_kernel(self.at(self.end).cast(), size_of::<Content>() as u32, from);
+        }
+        self.end = self.end.wrapping_add(size_of::<Content>());
     }
 
     /// Gives the buffer back.
@@ -172,7 +259,7 @@ impl Builder {
 
     /// The trie key, filled with the first bytes of the path at `start` (length `length`).
     #[inline(always)]
-    pub(crate) fn path_key(&mut self, length: usize) -> *mut aya_ebpf::maps::lpm_trie::Key<PathKey> {
+    pub(crate) fn path_key(&mut self, length: usize) {
         use sentinel_common::verdict::{CidrKey, PATH_KEY};
         let compared = if length + 1 < PATH_KEY { length + 1 } else { PATH_KEY };
         let source = self.at(self.start).cast::<c_void>();
@@ -180,8 +267,14 @@ impl Builder {
         unsafe {
             bpf_probe_read_kernel((&raw mut (*self.scratch).key.path).cast(), PATH_KEY as u32, source);
             (*self.scratch).key_bits = CidrKey::SUBJECT_BITS + (compared as u32) * 8;
-            (&raw mut (*self.scratch).key_bits).cast()
         }
+    }
+
+    /// The trie key as it was filled last.
+    #[inline(always)]
+    pub(crate) fn key(&self) -> *mut aya_ebpf::maps::lpm_trie::Key<PathKey> {
+        // SAFETY: an address inside our buffer; `key_bits` and `key` together are laid out as such a key.
+        unsafe { (&raw mut (*self.scratch).key_bits).cast() }
     }
 }
 

@@ -7,7 +7,7 @@ use aya_ebpf::helpers::generated::{
 };
 use sentinel_common::{
     FileId,
-    event::{Header, Task, flag},
+    event::{Credentials, Header, NO_LOGIN, Task, flag},
 };
 
 use crate::maps::{Note, config};
@@ -56,6 +56,68 @@ pub(crate) fn current(into: &mut Task) {
     unsafe { bpf_get_current_comm((&raw mut into.comm).cast(), size_of_val(&into.comm) as u32) };
 }
 
+/// Writes the facts about another task. Its name is not among them: only the running task's is at hand.
+#[inline(always)]
+pub(crate) fn other(task: Object, into: &mut Task) {
+    let leader = field!(task, task_group_leader, Object);
+    let parent = field!(task, task_real_parent, Object);
+    let parent_leader = field!(parent, task_group_leader, Object);
+    let groups = field!(task, task_cgroups, Object);
+    let cgroup = field!(groups, css_set_dfl_cgrp, Object);
+    let node = field!(cgroup, cgroup_kn, Object);
+    let cred = field!(task, task_cred, Object);
+    *into = Task {
+        start: field!(leader, task_start_boottime, u64),
+        parent_start: field!(parent_leader, task_start_boottime, u64),
+        cgroup: field!(node, kernfs_node_id, u64),
+        executable: executable(task),
+        tgid: field!(task, task_tgid, u32),
+        tid: field!(task, task_pid, u32),
+        parent: field!(parent, task_tgid, u32),
+        uid: field!(cred, cred_euid, u32),
+        gid: field!(cred, cred_egid, u32),
+        ..Task::default()
+    };
+}
+
+/// Address of the open file that a task executes, as a number; 0 for kernel threads.
+#[inline(always)]
+pub(crate) fn executable_file(task: Object) -> u64 {
+    let mm = field!(task, task_mm, Object);
+    if mm.is_null() {
+        return 0;
+    }
+    field!(mm, mm_exe_file, Object) as u64
+}
+
+/// Writes what the running task may do, to where a record ends.
+///
+/// # Safety
+///
+/// `into` is memory of ours with room for it, aligned.
+#[inline(always)]
+pub(crate) unsafe fn credentials(into: *mut Credentials) {
+    let task = current_object();
+    let cred = field!(task, task_cred, Object);
+    let (effective, permitted) = (field!(cred, cred_cap_effective, u64), field!(cred, cred_cap_permitted, u64));
+    let (real_uid, saved_uid) = (field!(cred, cred_uid, u32), field!(cred, cred_suid, u32));
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*into).effective = effective;
+        (*into).permitted = permitted;
+        (*into).real_uid = real_uid;
+        (*into).saved_uid = saved_uid;
+        (*into).login_uid = login(task);
+        (*into).tty = terminal(task);
+    }
+}
+
+/// Identity of the executable of the running task.
+#[inline(always)]
+pub(crate) fn current_executable() -> FileId {
+    executable(current_object())
+}
+
 /// Identity of the executable of a task; none for kernel threads.
 #[inline(always)]
 fn executable(task: Object) -> FileId {
@@ -70,12 +132,38 @@ fn executable(task: Object) -> FileId {
     file_id(file)
 }
 
+/// Who logged in to start this, as audit keeps it through su and sudo.
+#[inline(always)]
+fn login(task: Object) -> u32 {
+    if config!(offsets.task_loginuid) == 0 { NO_LOGIN } else { field!(task, task_loginuid, u32) }
+}
+
+/// Device number of the controlling terminal.
+#[inline(always)]
+pub(crate) fn terminal(task: Object) -> u32 {
+    let signal = field!(task, task_signal, Object);
+    let tty = field!(signal, signal_tty, Object);
+    if tty.is_null() {
+        return 0;
+    }
+    let driver = field!(tty, tty_driver, Object);
+    let minor = field!(driver, tty_driver_minor_start, u32).wrapping_add(field!(tty, tty_index, u32));
+    field!(driver, tty_driver_major, u32) << 20 | minor & 0xf_ffff
+}
+
 /// Identity of an open file.
 #[inline(always)]
 pub(crate) fn file_id(file: Object) -> FileId {
     let inode = field!(file, file_f_inode, Object);
     let sb = field!(inode, inode_i_sb, Object);
-    FileId { ino: field!(inode, inode_i_ino, u64), dev: field!(sb, super_block_s_dev, u32), pad: 0 }
+    FileId { ino: field!(inode, inode_i_ino, u64), dev: field!(sb, super_block_s_dev, u32), generation: 0 }
+}
+
+/// The same with the inode's generation: what an event is about.
+#[inline(always)]
+pub(crate) fn file_identity(file: Object) -> FileId {
+    let inode = field!(file, file_f_inode, Object);
+    FileId { generation: field!(inode, inode_i_generation, u32), ..file_id(file) }
 }
 
 /// Whether the running task is inside the scope.
@@ -107,7 +195,7 @@ pub(crate) fn of_owner(note: *const Note, header: &mut Header) {
 #[inline(never)]
 extern "C" fn socket_owner(note: *const Note, header: *mut Header) -> u32 {
     // SAFETY: callers pass a reference and what belongs to a socket that the packet holds; null is nothing.
-    let (Some(header), note) = (unsafe { header.as_mut() }, unsafe { note.as_ref() }) else { return 0 };
+    let (Some(header), note) = (unsafe { (header.as_mut(), note.as_ref()) }) else { return 0 };
     match note {
         Some(note) if note.tgid != 0 => {
             header.task.start = note.start;

@@ -10,6 +10,7 @@ use rules::{Decision, Value};
 use sentinel_common::{event::Verdict, verdict::origin};
 
 use crate::{
+    audit::Audit,
     clock,
     config::Mode,
     event::Common,
@@ -43,6 +44,10 @@ pub enum Note {
     Disagreement,
     /// The packet goes elsewhere than its socket was asked to.
     Rewritten,
+    /// A rule is about hashes, and the file has none yet.
+    HashUnknown,
+    /// Rules are about paths, and the file's is too long to be whole.
+    PathUnknown,
 }
 
 impl Note {
@@ -55,6 +60,14 @@ impl Note {
                 alerts::Severity::Critical,
                 "A packet was refused that the hooks before it had let pass under the same policy",
             ),
+            Self::HashUnknown => (
+                "hash-unknown",
+                alerts::Severity::Medium,
+                "The hash of an executable could not be had when it was to run, and a rule is about hashes",
+            ),
+            Self::PathUnknown => {
+                ("path-unknown", alerts::Severity::Medium, "A path was too long to be told, and rules are about paths")
+            }
             Self::Rewritten => (
                 "destination-rewritten",
                 alerts::Severity::Medium,
@@ -172,7 +185,9 @@ pub struct CanaryAlert {
 pub struct Alerting {
     sequencer: Sequencer,
     /// Where they go.
-    pub sinks: SinkSet,
+    pub sinks: Arc<SinkSet>,
+    /// The audit trail, which they pass first.
+    pub audit: Option<Audit>,
     format: Format,
     redactor: Redactor,
     /// Alerts made so far.
@@ -187,7 +202,8 @@ impl Alerting {
     #[must_use]
     pub fn new(sinks: SinkSet, format: Format, redactor: Redactor) -> Self {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Self { sequencer: Sequencer::new(boot_id.trim()), sinks, format, redactor, sent: 0, lost: 0, lost_told: 0 }
+        let sequencer = Sequencer::new(boot_id.trim());
+        Self { sequencer, sinks: Arc::new(sinks), audit: None, format, redactor, sent: 0, lost: 0, lost_told: 0 }
     }
 
     /// Makes the alert and queues it.
@@ -234,7 +250,11 @@ impl Alerting {
     fn hand_over(&mut self, mut parts: AlertParts) {
         self.redactor.apply(&mut parts);
         let alert = self.sequencer.alert(parts);
-        self.sinks.send(&Arc::from(self.format.line(&to_ecs_line(&alert))));
+        let line = Arc::from(self.format.line(&to_ecs_line(&alert)));
+        match &self.audit {
+            Some(audit) => audit.alert(&alert, line, &self.sinks),
+            None => self.sinks.send(&line),
+        }
         self.sent += 1;
     }
 }
@@ -269,14 +289,31 @@ fn fields(value: &Value) -> serde_json::Map<String, serde_json::Value> {
     }
 }
 
+/// The most capabilities of a set in an alert: that root has all of them needs no forty words.
+const CAPABILITIES: usize = 16;
+
+fn without_large_sets(
+    mut event: serde_json::Map<String, serde_json::Value>,
+) -> serde_json::Map<String, serde_json::Value> {
+    let sets = event
+        .get_mut("process")
+        .and_then(|process| process.get_mut("thread")?.get_mut("capabilities")?.as_object_mut());
+    if let Some(sets) = sets {
+        sets.retain(|_, set| set.as_array().is_none_or(|set| set.len() <= CAPABILITIES));
+    }
+    event
+}
+
 fn parts(world: &World, finding: Finding, lost_before: u64) -> AlertParts {
     let (effect, decision) = (finding.effect(), finding.decision());
-    let exemption = finding.kernel_rule.as_ref().and_then(|rule| rule.exemption.as_ref()).map(exemption);
+    // One that is not lent to somebody else has let nothing pass.
+    let rule = finding.kernel_rule.as_ref().filter(|_| finding.is_exempt());
+    let exemption = rule.and_then(|rule| rule.exemption.as_ref()).map(exemption);
     let list = finding.kernel_rule.as_ref().and_then(|rule| rule.list.clone());
     let rules = hits(&finding);
     AlertParts {
         action: action(finding.input.kind),
-        event: fields(&finding.input.value),
+        event: without_large_sets(fields(&finding.input.value)),
         message: None,
         mode: if finding.mode == Mode::Enforce { alerts::Mode::Enforce } else { alerts::Mode::Monitor },
         effect,

@@ -7,12 +7,15 @@
 use std::path::{Path, PathBuf};
 
 use rules::StandingEntry;
-use sentinel_common::verdict::{Entry, Subject, bypass, limit, origin};
+use sentinel_common::{
+    hook,
+    verdict::{Entry, Subject, bypass, limit, origin},
+};
 
 use crate::{
     config::{Bypass, Config, Mode},
+    identity::Identities,
     kernel::verdicts::{Held, Place, Table, Target},
-    process::file_id,
     reach,
     standing::Compiled,
     world::{Numbers, Rule},
@@ -64,7 +67,7 @@ pub fn compile(
     let rule = numbers.give(format!("{RULE} {excepted:?}"), rule(config.mode));
     out.limits.extend(excepted.iter().map(|file| (rule, u32::from(limit::EXCEPT_EXECUTABLE), file.ino, file.dev)));
     let limits = if excepted.is_empty() { 0 } else { limit::EXCEPT_EXECUTABLE };
-    let entry = Entry { rule, generation, hooks: u32::MAX, origin: origin::STANDING, limits, ..Entry::NONE };
+    let entry = Entry { rule, generation, hook: hook::ANY, origin: origin::STANDING, limits, ..Entry::NONE };
     let families = FAMILIES.iter().map(|(number, _)| Target::Bypass { kind: bypass::FAMILY, number: *number });
     let tun = Target::Bypass { kind: bypass::DEVICE, number: TUN };
     let sctp = Target::Bypass { kind: bypass::PROTOCOL, number: SCTP };
@@ -74,7 +77,7 @@ pub fn compile(
 
 /// A program that is not installed needs no exception.
 fn identity(path: &Path) -> Option<sentinel_common::FileId> {
-    std::fs::metadata(path).ok().map(|meta| file_id(&meta))
+    Identities::read().of(path).ok()
 }
 
 /// The exceptions, unless the settings name others.

@@ -16,19 +16,24 @@ use anyhow::{Context as _, Result};
 use sentinel_common::{
     address::Address,
     hook,
-    verdict::{Entry, Subject, bypass, flag, origin},
+    verdict::{Entry, Subject, bypass, flag, limit, origin},
 };
+use sha2::{Digest as _, Sha256};
 
 use crate::{
+    identity::Identities,
     kernel::{
         Kernel,
+        acts::{NOBODY, enter_another, trace_another},
+        attach::own_cgroup,
         hooks::Hook,
         stats::Stats,
         verdicts::{Held, Place, Table, Target, Verdicts},
     },
-    process::file_id,
     world::CANARY,
 };
+
+mod files;
 
 /// Name of the hidden verb that the child runs under.
 pub const VERB: &str = "canary-child";
@@ -64,18 +69,20 @@ pub fn prove(
     run_dir: &Path,
     enforce: bool,
 ) -> Result<Vec<Option<Proof>>> {
-    let file = run_dir.join("canary");
-    std::fs::write(&file, b"canary").with_context(|| format!("cannot write {}", file.display()))?;
-    let mut trial = Trial { verdicts, stats, file: file.clone(), enforce, child: Canary::start(kernel)? };
+    let mut trial = Trial::start(kernel, verdicts, stats, run_dir, enforce)?;
     let mut results = vec![None; kernel.hooks.len()];
     // Exec ends the child, and its end is what the process hooks show.
     let order = |hook: &Hook| match hook.id {
         hook::INGRESS => 0,
         hook::BPRM_CHECK => 1,
-        _ => u8::from(!hook.refuses) * 2,
+        hook::BPRM_HASH => 2,
+        _ => u8::from(!hook.refuses) * 3,
     };
-    for round in 0..=2 {
+    for round in 0..=3 {
         if round == 2 {
+            trial.child = Canary::start(kernel)?;
+        }
+        if round == 3 {
             trial.child.finish();
         }
         let attached: Vec<_> = kernel.hooks.iter().map(|state| (state.hook, state.attached)).collect();
@@ -91,27 +98,81 @@ pub fn prove(
             results[index] = Some(proof?);
         }
     }
-    std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+    trial.end()?;
     Ok(results)
+}
+
+/// Runs a canary against hooks that are attached while others are in force; results in the order of `hooks`.
+///
+/// # Errors
+///
+/// As for [`prove`].
+pub fn prove_new(
+    kernel: &Kernel,
+    verdicts: &mut Verdicts,
+    stats: &Stats,
+    run_dir: &Path,
+    enforce: bool,
+    hooks: &[&'static Hook],
+) -> Result<Vec<Proof>> {
+    let mut trial = Trial::start(kernel, verdicts, stats, run_dir, enforce)?;
+    let results = hooks.iter().map(|hook| trial.of(hook)).collect::<Result<_>>();
+    trial.end()?;
+    results
 }
 
 struct Trial<'a> {
     verdicts: &'a mut Verdicts,
     stats: &'a Stats,
     file: PathBuf,
+    directory: PathBuf,
     enforce: bool,
+    /// Where a cgroup can be made; under a scope one was made for the child.
+    own_cgroup: Option<PathBuf>,
     child: Canary,
 }
 
-impl Trial<'_> {
+impl<'a> Trial<'a> {
+    fn start(
+        kernel: &Kernel,
+        verdicts: &'a mut Verdicts,
+        stats: &'a Stats,
+        run_dir: &Path,
+        enforce: bool,
+    ) -> Result<Self> {
+        let file = run_dir.join("canary");
+        std::fs::write(&file, b"canary").with_context(|| format!("cannot write {}", file.display()))?;
+        let directory = run_dir.join("canary.d");
+        // One that a crash has left would be in the way.
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        let own_cgroup = (!kernel.scoped()).then(|| own_cgroup(&kernel.features.cgroup2));
+        Ok(Self { verdicts, stats, file, directory, enforce, own_cgroup, child: Canary::start(kernel)? })
+    }
+
+    fn end(self) -> Result<()> {
+        let Self { file, directory, .. } = self;
+        std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+        std::fs::remove_dir_all(&directory).with_context(|| format!("cannot remove {}", directory.display()))
+    }
+
     fn of(&mut self, hook: &Hook) -> Result<Proof> {
         if hook.id == hook::INGRESS {
             self.child.ask(&format!("receive {}", SocketAddr::from((LOOPBACK, PORT + hook.id as u16))))?;
+        }
+        if hook.id == hook::CGROUP_MKDIR
+            && let Some(parent) = &self.own_cgroup
+            && let Err(error) = make_cgroup(parent)
+        {
+            return Ok(Proof::Failed(format!("cannot make a cgroup in {}: {error}", parent.display())));
         }
         if !hook.refuses {
             // The child's start, the files that this opened, and its end went through these.
             let runs = self.stats.hook(hook.id)?.runs;
             return Ok(if runs > 0 { Proof::Proven } else { Proof::Failed("the hook never ran".to_owned()) });
+        }
+        if hook.on_traces() {
+            return self.of_trace(hook);
         }
         let (target, request) = self.object(hook)?;
         let place = Place::new(Table::Block, target, Subject::ANYONE);
@@ -123,14 +184,34 @@ impl Trial<'_> {
         Ok(judge(answer?, met, self.enforce))
     }
 
+    /// An entry that holds for the child and spares nobody, whom it enters.
+    fn of_trace(&mut self, hook: &Hook) -> Result<Proof> {
+        let (lent, limits) = (self.verdicts.lent(), self.verdicts.limits().clone());
+        let before = self.stats.hook(hook.id)?.canary;
+        let spared = (CANARY, u32::from(limit::EXCEPT_UID), u64::from(NOBODY), 0);
+        self.verdicts.add_limits(&[spared].into_iter().collect())?;
+        let canary = Entry { limits: limit::EXCEPT_UID, ..entry(hook) };
+        let with = lent.iter().map(|(subjects, entry)| (subjects.clone(), *entry));
+        self.verdicts.set_lent(&with.chain([("canary".to_owned(), canary)]).collect())?;
+        let answer = self.child.ask(if hook.id == hook::BPRM_TRACED { "traced" } else { "enter" });
+        self.verdicts.set_lent(&lent)?;
+        self.verdicts.keep_limits(&limits)?;
+        let met = self.stats.hook(hook.id)?.canary > before;
+        Ok(judge(answer?, met, self.enforce))
+    }
+
     /// What the hook is to refuse, and how to try it.
     fn object(&self, hook: &Hook) -> Result<(Target, String)> {
+        if let Some(object) = files::object(hook.id, &self.directory, &self.child.image_path())? {
+            return Ok(object);
+        }
         let port = PORT + hook.id as u16;
         let v4 = SocketAddr::from((LOOPBACK, port));
         let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
         Ok(match hook.id {
             hook::FILE_OPEN => (file_target(&self.file)?, format!("open {}", self.file.display())),
             hook::BPRM_CHECK => (file_target(&self.child.image_path())?, "exec".to_owned()),
+            hook::BPRM_HASH => (Target::Hash(Sha256::digest(elf()).into()), "exec".to_owned()),
             hook::SOCKET_CONNECT | hook::CONNECT4 => (network_target(v4), format!("connect {v4}")),
             hook::CONNECT6 => (network_target(v6), format!("connect {v6}")),
             hook::SENDMSG6 => (network_target(v6), format!("send {v6}")),
@@ -144,6 +225,13 @@ impl Trial<'_> {
     }
 }
 
+/// Makes a cgroup that nobody uses, and removes it.
+fn make_cgroup(parent: &Path) -> std::io::Result<()> {
+    let directory = parent.join(format!("sentinel-canary-{}", std::process::id()));
+    std::fs::create_dir(&directory)?;
+    std::fs::remove_dir(&directory)
+}
+
 /// A refusal in enforce mode; in monitor mode the would-block verdict, and no refusal.
 fn judge(errno: i32, met: bool, enforce: bool) -> Proof {
     match (met, errno == EPERM) {
@@ -155,12 +243,11 @@ fn judge(errno: i32, met: bool, enforce: bool) -> Proof {
 }
 
 fn entry(hook: &Hook) -> Entry {
-    Entry { rule: CANARY, hooks: 1 << hook.id, origin: origin::STANDING, flags: flag::CANARY, ..Entry::NONE }
+    Entry { rule: CANARY, hook: hook.id, origin: origin::STANDING, flags: flag::CANARY, ..Entry::NONE }
 }
 
 fn file_target(path: &Path) -> Result<Target> {
-    let meta = std::fs::metadata(path).with_context(|| format!("cannot look at the canary {}", path.display()))?;
-    let id = file_id(&meta);
+    let id = Identities::read().of(path).with_context(|| format!("cannot look at the canary {}", path.display()))?;
     Ok(Target::File { dev: id.dev, ino: id.ino })
 }
 
@@ -288,6 +375,9 @@ pub fn child(image: &str) -> ExitCode {
 fn attempt(request: &str, image: &str) -> std::io::Result<()> {
     let (verb, object) = request.split_once(' ').unwrap_or((request, ""));
     let address = || object.parse::<SocketAddr>().map_err(std::io::Error::other);
+    if let Some(name) = verb.strip_prefix("change-") {
+        return files::attempt(name, Path::new(object), image);
+    }
     match verb {
         "open" => std::fs::File::open(object).map(drop),
         "connect" => TcpStream::connect(address()?).map(drop),
@@ -304,6 +394,8 @@ fn attempt(request: &str, image: &str) -> std::io::Result<()> {
             let family = object.parse().map_err(std::io::Error::other)?;
             Ok(socket(AddressFamily::from_raw(family), SocketType::RAW, None).map(drop)?)
         }
+        "enter" => enter_another(),
+        "traced" => trace_another(image.parse().map_err(std::io::Error::other)?),
         "exec" => Err(Command::new(format!("/proc/self/fd/{image}")).exec()),
         _ => Ok(()),
     }

@@ -11,8 +11,10 @@ use crate::{
     problem,
 };
 
+mod audit;
 mod block;
 mod check;
+mod confirm;
 mod explain;
 mod geo;
 mod replay;
@@ -33,10 +35,12 @@ struct Cli {
 enum Verb {
     /// Watch, alert and, in enforce mode, refuse.
     Run(Flags),
-    /// Show what is enforced; exit code 0 full, 3 partial, 4 none, 1 not running.
+    /// Show what is enforced; exit code 0 full, 3 partial or without a daemon, 4 none, 1 nothing is there.
     Status(status::Args),
-    /// End the running Sentinel and remove everything from the kernel.
+    /// End the running Sentinel; with --disable also what outlives it.
     Stop(stop::Args),
+    /// Say that the host still works: enforcing started with --confirm goes on.
+    Confirm(confirm::Args),
     /// Check policies and data without running them.
     Check(check::Args),
     /// Run the test rules of policies.
@@ -49,6 +53,8 @@ enum Verb {
     Explain(explain::Args),
     /// Look into country data.
     Geo(geo::Args),
+    /// Check the audit trail.
+    Audit(audit::Args),
 }
 
 /// Runs the verb of the command line.
@@ -62,12 +68,14 @@ pub fn main() -> ExitCode {
         Verb::Run(flags) => run::run(flags),
         Verb::Status(args) => status::run(&args),
         Verb::Stop(args) => stop::run(&args),
+        Verb::Confirm(args) => confirm::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Block(args) => block::run(args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Geo(args) => geo::run(&args),
+        Verb::Audit(args) => audit::run(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("sentinel: {}", problem::text(&error));

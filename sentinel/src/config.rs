@@ -14,6 +14,7 @@ use std::{
 use alerts::{Redactor, Sink};
 use anyhow::{Context as _, Result, bail};
 use geoip::{Accept, VoteRule};
+use ipnet::IpNet;
 use rules::Verification;
 use serde::{
     Deserialize, Deserializer,
@@ -21,6 +22,7 @@ use serde::{
 };
 
 use crate::{
+    audit,
     bundle::{self, BundleFlags, BundleSection},
     bypass::usual_exceptions,
     geo::{self, updater::Updater},
@@ -30,12 +32,16 @@ use crate::{
 
 /// Where the file is looked for when none is named; it may be absent.
 pub const DEFAULT_FILE: &str = "/etc/sentinel/sentinel.toml";
-const STATE_DIR: &str = "/var/lib/sentinel";
+/// Where state is kept unless something else is said.
+pub const STATE_DIR: &str = "/var/lib/sentinel";
 /// Where the control socket is.
 pub const RUN_DIR: &str = "/run/sentinel";
 
 /// How often jurisdictions are asked about, when nothing else is said.
 const CANARY_SECONDS: NonZeroU32 = NonZeroU32::new(60).unwrap();
+
+/// Largest file that is hashed, when nothing else is said.
+const HASH_BYTES: NonZeroU64 = NonZeroU64::new(64 << 20).unwrap();
 
 /// What a block decision does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
@@ -136,12 +142,39 @@ pub struct Flags {
     /// Fail the start unless this much enforcement is reached.
     #[arg(long)]
     pub require: Option<Require>,
+    /// Take rules that would harm this host all the same; it is told by an alert.
+    #[arg(long)]
+    pub force: bool,
+    /// Return to monitor mode unless `sentinel confirm` is called within so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub confirm: Option<NonZeroU32>,
     /// Verification of policy bundles.
     #[command(flatten)]
     pub bundle: BundleFlags,
     /// Write every event to this file, for `sentinel replay`.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Write a policy to this file that allows what was seen, for review.
+    #[arg(long, value_name = "FILE")]
+    pub learn: Option<PathBuf>,
+    /// Leave enforcement in the kernel when the daemon is stopped, until `sentinel stop --disable`.
+    #[arg(long)]
+    pub persist: bool,
+    /// When the daemon has been gone for so long, do what `unattended` in the settings says: monitor (default) or deny.
+    #[arg(long, value_name = "SECONDS")]
+    pub max_unattended: Option<NonZeroU32>,
+}
+
+/// What becomes of what is pinned when the daemon has been gone for longer than `max-unattended`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unattended {
+    /// Nothing: it stays in force.
+    Keep,
+    /// Nothing is refused any more.
+    Monitor,
+    /// Every public address that is not exempted is refused as well.
+    Deny,
 }
 
 /// The file.
@@ -164,9 +197,19 @@ struct Document {
     run_dir: Option<PathBuf>,
     scope: Option<String>,
     require: Option<Require>,
+    #[serde(default)]
+    force: bool,
+    confirm: Option<NonZeroU32>,
+    #[serde(default, alias = "never_block")]
+    never_block: Vec<Spared>,
     record: Option<PathBuf>,
     #[serde(alias = "record_bytes")]
     record_bytes: Option<NonZeroU64>,
+    #[serde(default)]
+    persist: bool,
+    #[serde(alias = "max_unattended")]
+    max_unattended: Option<NonZeroU32>,
+    unattended: Option<Unattended>,
     #[serde(default, deserialize_with = "section")]
     redact: RedactSection,
     #[serde(default, deserialize_with = "section")]
@@ -177,6 +220,36 @@ struct Document {
     policies: PoliciesSection,
     #[serde(default, deserialize_with = "section")]
     bundle: BundleSection,
+    #[serde(default, deserialize_with = "section")]
+    audit: audit::Settings,
+    learn: Option<PathBuf>,
+    #[serde(default, deserialize_with = "section")]
+    hash: HashSection,
+}
+
+/// `[hash]`: hashes of executables.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct HashSection {
+    enabled: bool,
+    max_bytes: NonZeroU64,
+}
+
+impl Default for HashSection {
+    fn default() -> Self {
+        Self { enabled: true, max_bytes: HASH_BYTES }
+    }
+}
+
+/// A member of `never-block`: a network that no rule refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spared {
+    /// The network.
+    #[serde(deserialize_with = "network")]
+    pub cidr: IpNet,
+    /// Why.
+    pub reason: String,
 }
 
 /// `[redact]`: what is taken out of alerts.
@@ -284,6 +357,12 @@ enum Accepted {
     Future,
 }
 
+fn network<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNet, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| address()).map_err(|_| D::Error::custom(format!("{text} is no network, as 192.0.2.0/24")))
+}
+
 fn vote<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VoteRule, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
@@ -368,10 +447,22 @@ pub struct Config {
     pub scope: Scope,
     /// Needed enforcement.
     pub require: Option<Require>,
+    /// The settings file, whether it is there or not.
+    pub file: PathBuf,
+    /// Whether rules that would harm the host are taken all the same.
+    pub force: bool,
+    /// Seconds in which enforcing has to be confirmed.
+    pub confirm: Option<NonZeroU32>,
+    /// Networks that no rule refuses.
+    pub never_block: Vec<Spared>,
     /// Where events are recorded.
     pub record: Option<PathBuf>,
     /// Largest recording.
     pub record_bytes: u64,
+    /// Whether enforcement stays in force when the daemon is ended by a signal or by `sentinel stop`.
+    pub persist: bool,
+    /// How long the daemon may be gone, in seconds, and what happens then.
+    pub unattended: Option<(u32, Unattended)>,
     /// Unknown countries.
     pub unknown: Unknown,
     /// Whether destinations are named from DNS answers.
@@ -392,6 +483,14 @@ pub struct Config {
     pub modes: BTreeMap<String, Mode>,
     /// How policy bundles are verified.
     pub verification: Verification,
+    /// The audit trail.
+    pub audit: audit::Settings,
+    /// Where a policy is written that is learned.
+    pub learn: Option<PathBuf>,
+    /// Whether executables are hashed.
+    pub hashing: bool,
+    /// Larger files are not hashed.
+    pub hash_max_bytes: u64,
 }
 
 impl Config {
@@ -420,8 +519,14 @@ impl Config {
             run_dir: flags.run_dir.clone().or(file.run_dir).unwrap_or_else(|| RUN_DIR.into()),
             scope: scope(flags, file.scope.as_deref(), mode)?,
             require: flags.require.or(file.require),
+            file: flags.config.clone().unwrap_or_else(|| DEFAULT_FILE.into()),
+            force: flags.force || file.force,
+            confirm: flags.confirm.or(file.confirm),
+            never_block: spared(file.never_block)?,
             record: flags.record.clone().or(file.record),
             record_bytes: file.record_bytes.map_or(record::DEFAULT_BYTES, NonZeroU64::get),
+            persist: flags.persist || file.persist,
+            unattended: unattended(flags.max_unattended.or(file.max_unattended), file.unattended)?,
             unknown: file.geo.unknown,
             dns_names: file.egress.dns_names,
             canary_period: Duration::from_secs(file.geo.canary_seconds.unwrap_or(CANARY_SECONDS).get().into()),
@@ -432,7 +537,32 @@ impl Config {
             tests: file.policies.tests,
             modes: file.policies.mode,
             verification: bundle::verification(&flags.bundle, &file.bundle)?,
+            audit: file.audit.checked()?,
+            learn: flags.learn.clone().or(file.learn),
+            hashing: file.hash.enabled,
+            hash_max_bytes: file.hash.max_bytes.get(),
         })
+    }
+}
+
+/// Without a time there is nothing to do when it is over; with one and nothing else, what cannot cut a host off.
+fn unattended(after: Option<NonZeroU32>, what: Option<Unattended>) -> Result<Option<(u32, Unattended)>> {
+    match (after, what) {
+        (None, Some(Unattended::Monitor | Unattended::Deny)) => {
+            bail!(
+                "unattended says what happens when the daemon is gone for too long; say with max-unattended how long that is"
+            )
+        }
+        (None, Some(Unattended::Keep) | None) => Ok(None),
+        (Some(after), what) => Ok(Some((after.get(), what.unwrap_or(Unattended::Monitor)))),
+    }
+}
+
+/// Networks with a reason each: what is exempt from every rule has to be accounted for.
+fn spared(list: Vec<Spared>) -> Result<Vec<Spared>> {
+    match list.iter().find(|spared| spared.reason.trim().is_empty()) {
+        Some(spared) => bail!("never-block {} has no reason; say why no rule may refuse it", spared.cidr),
+        None => Ok(list),
     }
 }
 
@@ -542,6 +672,17 @@ mod tests {
             let error = format!("{:#}", load(text).unwrap_err());
             assert!(error.contains(why), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn what_happens_without_a_daemon() {
+        let config = load("persist = true\nmax-unattended = 60\nunattended = \"deny\"\n").unwrap();
+        assert_eq!((config.persist, config.unattended), (true, Some((60, Unattended::Deny))));
+        assert_eq!(load("max-unattended = 9\n").unwrap().unattended, Some((9, Unattended::Monitor)));
+        let config = load("").unwrap();
+        assert_eq!((config.persist, config.unattended), (false, None));
+        assert!(format!("{:#}", load("unattended = \"deny\"\n").unwrap_err()).contains("max-unattended"));
+        assert!(load("max-unattended = 0\n").is_err());
     }
 
     #[test]

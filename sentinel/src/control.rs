@@ -32,8 +32,12 @@ const DEADLINE: Duration = Duration::from_secs(5);
 pub enum Request {
     /// The state.
     Status,
-    /// End, and remove everything from the kernel.
+    /// End; with `persist` enforcement stays in the kernel.
     Stop,
+    /// End, and remove everything from the kernel.
+    Disable,
+    /// The host still works: enforcing goes on.
+    Confirm,
     /// Block something at once.
     BlockAdd {
         /// What, and why.

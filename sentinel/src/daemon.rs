@@ -1,8 +1,8 @@
 //! `sentinel run`: start-up in a fixed order, one event loop, clean end.
 //!
 //! Order: read everything that can be wrong (settings, policies, data), load the kernel programs, fill the verdict maps,
-//! attach, prove, read events. Until the last step nothing is left behind by an error: dropping [`Kernel`]
-//! removes everything.
+//! attach, prove, take over from what an earlier one left, read events. Until the last step nothing is left behind by an error:
+//! dropping [`Kernel`] removes everything of its own. What a kill leaves is in `kernel::pins`.
 
 use std::{
     fs::{self, File},
@@ -22,6 +22,8 @@ use tokio::{
 
 use crate::{
     alerting::Alerting,
+    attendance::{self, Attendance},
+    audit::Audit,
     canary::{self, Proof},
     clock,
     config::{Config, Flags, Mode, Require},
@@ -32,12 +34,15 @@ use crate::{
         GeoData,
         watch::{InForce, Watch},
     },
+    hashes::Hashes,
+    journal::Journal,
     jurisdiction::{Jurisdictions, Live},
     kernel::{
         Kernel, Options, cgroup::Cgroups, features, hooks::Attach, offsets::VMLINUX, ring::Rings, signals::HeldBack,
         stats::Stats, verdicts::Verdicts,
     },
-    notices::Told,
+    learn::{Groups, Learner},
+    notices::{Notice, Told},
     operator::Blocks,
     pipeline::Pipeline,
     policy::{self, Loaded},
@@ -47,10 +52,13 @@ use crate::{
     report,
     sockets::{self, Scope, Sockets, verdict::Rules},
     status::Enforcement,
+    unattended,
     world::{Numbers, World},
 };
 
 mod change;
+mod confirm;
+mod evidence;
 
 /// How often expired entries and ended processes are swept.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -62,6 +70,10 @@ const REMIND: Duration = Duration::from_secs(3600);
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long the sinks get at the end.
 const FLUSH: Duration = Duration::from_secs(5);
+/// Of so many sweeps one looks whether paths of standing rules stand for other files, without having been told.
+const LABELS: u64 = 10;
+/// Of so many sweeps one writes the policy that is learned.
+const LEARNED: u64 = 30;
 /// Why LSM programs are given up when no canary meets them.
 const LSM_NEVER_RUNS: &str = "LSM programs attach but never run (is bpf in the kernel's lsm= list?)";
 /// How long a client that asked for the end has to get its answer.
@@ -89,17 +101,33 @@ pub struct Daemon {
     pub refused_reload: Option<String>,
     /// Tests of the policies in force that do not pass.
     pub failing_tests: Option<String>,
+    /// The heartbeat, and when there was none.
+    pub attendance: Attendance,
     stamps: Stamps,
     sweeps: u64,
     /// The country databases.
     pub geo: GeoData,
     /// Country tables built.
     pub tables: u64,
+    /// Until when enforcing has to be confirmed.
+    pub confirm_by: Option<Instant>,
     told: Told,
     programmes: Vec<(String, String)>,
+    evidence: evidence::Evidence,
     flags: Flags,
     rings: Rings,
     _lock: File,
+}
+
+/// Why a daemon has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// The same, and nothing is to be left in the kernel.
+    Disabled,
+    /// Nobody confirmed enforcing: to be started again in monitor mode.
+    Unconfirmed,
 }
 
 /// Runs until told to end.
@@ -107,7 +135,7 @@ pub struct Daemon {
 /// # Errors
 ///
 /// Anything that keeps it from starting, or the loss of its rings.
-pub async fn run(flags: Flags) -> Result<()> {
+pub async fn run(flags: Flags) -> Result<Ended> {
     let config = Config::load(&flags)?;
     if start_disabled() {
         bail!("sentinel.off is on the kernel command line: Sentinel does not start");
@@ -123,12 +151,15 @@ pub async fn run(flags: Flags) -> Result<()> {
     eprint!("{}", report::text(&daemon.status()?));
     let result = match daemon.require() {
         Ok(()) => {
+            daemon.keep_status();
             notify_ready();
+            daemon.wait_for_confirmation();
             daemon.serve(&mut requests, &mut stop).await
         }
         Err(error) => Err(error),
     };
-    daemon.end();
+    let persist = daemon.config.persist;
+    daemon.end(persist && matches!(result, Ok(Ended::Stopped)), matches!(result, Ok(Ended::Unconfirmed)));
     result
 }
 
@@ -189,6 +220,7 @@ struct Engaged {
     numbers: Numbers,
     world: World,
     tables: u64,
+    attendance: Attendance,
 }
 
 impl Engaged {
@@ -197,19 +229,30 @@ impl Engaged {
         let enforce = config.mode == Mode::Enforce;
         let btf = std::env::var_os(BTF_VARIABLE).map_or_else(|| VMLINUX.into(), Into::into);
         let (scope, dns_names, forward) = (config.scope.clone(), config.dns_names, config.forward);
-        let mut kernel = Kernel::load(&Options { enforce, scope, without_lsm, dns_names, forward, btf })?;
-        let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
+        let learn = config.learn.is_some();
+        let unattended = attendance::number(config.unattended);
         let mut numbers = Numbers::default();
-        let root = kernel.features.cgroup2.clone();
-        let prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
+        let root = features::probe()?.cgroup2;
+        let mut prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
+        policy::dry_run(&mut prepared, config, &numbers)?;
+        tracing::debug!("start: rules are compiled");
+        let demand = change::demand(&prepared.world, config);
+        let mut kernel =
+            Kernel::load(&Options { enforce, scope, without_lsm, learn, dns_names, forward, unattended, demand, btf })?;
+        let attendance = Attendance::begin(&mut kernel, config)?;
+        tracing::debug!("start: LSM programs are loaded");
+        let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let tables = u64::from(prepared.image.is_some());
         let world = policy::apply(&mut verdicts, prepared)?;
+        tracing::debug!("start: verdicts are in the maps");
         kernel.attach()?;
+        tracing::debug!("start: hooks are attached");
         for (program, instructions) in kernel.verified() {
             tracing::debug!("{program}: the verifier looked at {instructions} instructions");
         }
         let proofs = canary::prove(&mut kernel, &mut verdicts, &stats, &config.run_dir, enforce)?;
-        Ok(Self { kernel, proofs, stats, rings, verdicts, numbers, world, tables })
+        tracing::debug!("start: hooks are proved");
+        Ok(Self { kernel, proofs, stats, rings, verdicts, numbers, world, tables, attendance })
     }
 
     /// Whether LSM programs are attached and none of them met its canary.
@@ -226,11 +269,14 @@ impl Daemon {
         state_dir(&config.state_dir)?;
         let stamps = reload::stamps(&flags, &config);
         let operator = Arc::new(Blocks::load(&config.state_dir)?);
+        tracing::debug!("start: begins");
         let loaded = Loaded::with_geo(policy::read(&config)?, &config, None, operator)?;
+        tracing::debug!("start: policies and country data are read");
         for notice in loaded.policies.notices() {
             tracing::warn!("{}:{}: {}", notice.file, notice.line, notice.message);
         }
         let sinks = SinkSet::open(&config.alerts, DEFAULT_QUEUE_BYTES)?;
+        let audit = config.audit.enabled.then(|| Audit::open(&config.state_dir, &config.audit)).transpose()?;
         let header = Header { policy_sha256: loaded.policies.sha256(), mode: policy::mode_word(config.mode) };
         let open = |path: &PathBuf| Recorder::open(path, config.record_bytes, &header);
         let recorder = config.record.as_ref().map(open).transpose()?;
@@ -240,12 +286,22 @@ impl Daemon {
             drop(engaged);
             engaged = Engaged::try_with(&config, &loaded, Some(LSM_NEVER_RUNS.to_owned()))?;
         }
-        let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables } = engaged;
+        let Engaged { kernel, proofs, stats, rings, verdicts, numbers, world, tables, mut attendance } = engaged;
         let cgroups = Cgroups::open(&kernel.features.cgroup2).context("cannot open the cgroup hierarchy")?;
-        let processes = Processes::from_proc(Containers::new(cgroups));
+        let processes = Processes::from_proc(Containers::new(cgroups, "/".into()));
+        let by_kernel =
+            kernel.hooks.iter().zip(&proofs).any(|(s, proof)| s.hook.hashes() && proof == &Some(Proof::Proven));
+        let hashes = Hashes::start(config.hashing, config.hash_max_bytes, by_kernel)?;
         let alerting = Alerting::new(sinks, config.format, config.redactor.clone());
-        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, alerting, enforce);
+        let mut pipeline = Pipeline::new(processes, world, numbers, verdicts, alerting, hashes, enforce);
+        pipeline.learner = config.learn.as_deref().map(Learner::new).transpose()?;
+        pipeline.groups = Some(Groups::new(&kernel.features.cgroup2)?);
         pipeline.recorder = recorder;
+        pipeline.alerting.audit = audit;
+        if enforce {
+            pipeline.journal = Some(recalled(&config, &mut pipeline)?);
+        }
+        attendance.take_over(&kernel, &config)?;
         let sockets = Sockets::probe();
         let jurisdictions = Jurisdictions::new(clock::boot_now());
         let mut daemon = Self {
@@ -258,17 +314,24 @@ impl Daemon {
             jurisdictions,
             refused_reload: None,
             failing_tests: None,
+            attendance,
             stamps,
             sweeps: 0,
             geo: loaded.geo,
             tables,
+            confirm_by: None,
             told: Told::default(),
             programmes: embargo::defaults()?,
+            evidence: evidence::Evidence::default(),
             flags,
             rings,
             _lock: lock,
         };
         daemon.check_jurisdictions();
+        daemon.record_start();
+        daemon.tell_forced(&[]);
+        daemon.tell_gaps();
+        daemon.beat();
         Ok(daemon)
     }
 
@@ -290,12 +353,15 @@ impl Daemon {
         )
     }
 
-    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<()> {
+    async fn serve(&mut self, requests: &mut mpsc::Receiver<Asked>, stop: &mut Stop) -> Result<Ended> {
         let mut sweep = interval(SWEEP);
         let mut remind = interval(REMIND);
         let period = self.config.canary_period;
         let mut canaries = interval_at(tokio::time::Instant::now() + period, period);
         canaries.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let period = self.config.audit.heartbeat();
+        let mut heartbeat = interval_at(tokio::time::Instant::now() + period, period);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut more = true;
         let mut watch = Watch::start(self.in_force())?;
         let mut reload = Reload::start(self.flags.clone(), &self.config, std::mem::take(&mut self.stamps))?;
@@ -303,25 +369,38 @@ impl Daemon {
         loop {
             tokio::select! {
                 biased;
-                _ = stop.interrupt.recv() => return Ok(()),
-                _ = stop.terminate.recv() => return Ok(()),
+                _ = stop.interrupt.recv() => return Ok(Ended::Stopped),
+                _ = stop.terminate.recv() => return Ok(Ended::Stopped),
                 _ = stop.hangup.recv() => {
                     self.pipeline.alerting.sinks.reopen();
                     reload.ask();
                 }
                 Some((request, peer, reply)) = requests.recv() => {
-                    let stopping = request == Request::Stop;
+                    let ends = match request {
+                        Request::Stop => Some(Ended::Stopped),
+                        Request::Disable => Some(Ended::Disabled),
+                        Request::Status
+                        | Request::Confirm
+                        | Request::BlockAdd { .. }
+                        | Request::BlockList
+                        | Request::BlockRemove { .. } => None,
+                    };
+                    self.record_request(&request, &peer);
                     // A client that went away needs no answer.
                     let _ = reply.send(self.answer(request, &peer));
-                    if stopping {
+                    if let Some(ended) = ends {
                         // Let the task that holds the connection write the answer.
                         tokio::time::sleep(GOODBYE).await;
-                        return Ok(());
+                        return Ok(ended);
                     }
                 }
                 _ = sweep.tick() => {
                     self.sweep();
+                    self.watch_clock();
                     self.end_blocks();
+                    if self.is_unconfirmed() {
+                        return Ok(Ended::Unconfirmed);
+                    }
                 }
                 _ = remind.tick() => {
                     if self.hourly() {
@@ -337,6 +416,8 @@ impl Daemon {
                     watch.in_force(self.in_force());
                 }
                 _ = canaries.tick() => self.check_jurisdictions(),
+                _ = heartbeat.tick() => self.heartbeat(),
+                found = self.pipeline.hashes.next() => self.pipeline.hashed(found),
                 found = self.sockets.next() => {
                     let pipeline = &mut self.pipeline;
                     pipeline.connection(&found.event(), sockets::HOOK);
@@ -406,7 +487,42 @@ impl Daemon {
         while Instant::now() < end && self.rings.drain(|record| pipeline.record(record)) {}
     }
 
+    /// Says that enforcement went on without a daemon, if it did.
+    fn tell_gaps(&mut self) {
+        for gap in self.attendance.gaps.clone() {
+            if gap.lost.is_none() && gap.refused == Some(0) {
+                tracing::info!("from {} until now: {}", gap.from, gap.why);
+            } else {
+                self.pipeline.notice(&Notice::gap(&gap));
+            }
+        }
+    }
+
+    /// Says that the daemon is there.
+    fn beat(&mut self) {
+        let generation = self.pipeline.world.generation;
+        if let Err(error) = self.attendance.beat(&self.stats, &self.pipeline.counts, generation) {
+            tracing::error!("heartbeat: {error:#}");
+        }
+        let Pipeline { journal, verdicts, numbers, .. } = &mut self.pipeline;
+        if let Some(Err(error)) = journal.as_mut().map(|journal| journal.sweep(verdicts, numbers)) {
+            tracing::error!("the journal of block entries: {error:#}");
+        }
+    }
+
+    /// Keeps the status for the time when nobody answers.
+    pub(crate) fn keep_status(&mut self) {
+        if self.kernel.pinned_in().is_none() {
+            return;
+        }
+        match self.status() {
+            Ok(status) => unattended::keep(&self.config.run_dir, &status),
+            Err(error) => tracing::error!("the status is not kept: {error:#}"),
+        }
+    }
+
     fn sweep(&mut self) {
+        self.beat();
         self.pipeline.processes.sweep(Instant::now());
         match self.pipeline.verdicts.sweep(clock::boot_now()) {
             Ok(0) => {}
@@ -419,35 +535,66 @@ impl Daemon {
             Ok(new) => tracing::info!("{new} new network devices are watched"),
             Err(error) => tracing::error!("watching new network devices: {error}"),
         }
+        self.relabel();
+        if self.sweeps.is_multiple_of(LEARNED)
+            && let Some(learner) = &self.pipeline.learner
+            && let Err(error) = learner.save()
+        {
+            tracing::error!("the learned policy: {error:#}");
+        }
         match report::lost(self) {
             Ok(lost) => self.pipeline.alerting.lost = lost,
             Err(error) => tracing::error!("reading counters: {error}"),
         }
     }
 
-    /// Detaches, hands on what is left, says what happened.
-    fn end(mut self) {
-        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
+    /// Detaches, or leaves what is pinned in force; hands on what is left, says what happened. `goes_on`: in monitor mode.
+    fn end(mut self, leaves: bool, goes_on: bool) {
+        if !goes_on && let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Stopping]) {
             tracing::debug!("sd_notify: {error}");
         }
         let status = self.status();
+        self.record_stop();
+        self.beat();
+        self.attendance.end(leaves);
         let Self { config, kernel, stats, pipeline, rings, sockets, .. } = self;
+        if let Some(learner) = &pipeline.learner
+            && let Err(error) = learner.save()
+        {
+            tracing::error!("the learned policy: {error:#}");
+        }
         let Pipeline { alerting, verdicts, recorder, .. } = pipeline;
+        let Alerting { sinks, audit, .. } = alerting;
         drop((recorder, sockets));
-        let left = kernel.end();
+        let (stays, left) = if leaves { (kernel.leave(), Vec::new()) } else { (false, kernel.end()) };
         drop((stats, rings, verdicts));
-        let sinks = alerting.sinks.shutdown(FLUSH);
+        // Alerts that wait for the trail go out now; after that nobody else has the sinks.
+        audit.into_iter().for_each(Audit::finish);
+        let sinks = Arc::into_inner(sinks).map(|sinks| sinks.shutdown(FLUSH)).unwrap_or_default();
         match status {
-            Ok(status) => eprint!("{}", report::summary(&status, &sinks, &left)),
+            Ok(status) => eprint!("{}", report::summary(&status, &sinks, &left, stays)),
             Err(error) => tracing::error!("no summary: {error:#}"),
         }
         let run_dir = config.run_dir;
+        if !stays {
+            unattended::forget(&run_dir);
+        }
         for name in ["control.sock", "lock"] {
             if let Err(error) = fs::remove_file(run_dir.join(name)) {
                 tracing::warn!("cannot remove {}: {error}", run_dir.join(name).display());
             }
         }
     }
+}
+
+/// Puts the block entries of the Sentinel before this one in force.
+fn recalled(config: &Config, pipeline: &mut Pipeline) -> Result<Journal> {
+    let Pipeline { verdicts, numbers, world, .. } = pipeline;
+    let (journal, loaded) = Journal::load(&config.state_dir, verdicts, numbers, world.generation)?;
+    if loaded > 0 {
+        tracing::info!("{loaded} block entries from before the start are in force again");
+    }
+    Ok(journal)
 }
 
 fn state_dir(path: &Path) -> Result<()> {

@@ -59,6 +59,20 @@ impl Programmes {
         Self(programmes)
     }
 
+    /// All of them, for the audit trail: id, version, and what they name.
+    pub fn contents(&self) -> impl Iterator<Item = (&str, &str, serde_json::Value)> {
+        self.0.iter().map(|(id, programme)| {
+            let content = serde_json::json!({
+                "countries": programme.countries,
+                "regions": programme.regions,
+                "cidrs": programme.cidrs,
+                "alert_countries": programme.alert_countries,
+                "alert_regions": programme.alert_regions,
+            });
+            (id.as_str(), programme.version.as_str(), content)
+        })
+    }
+
     /// The programme that names what a rule refuses.
     #[must_use]
     pub fn list_of(&self, value: &StandingValue) -> Option<ListRef> {

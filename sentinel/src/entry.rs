@@ -7,7 +7,8 @@ use rules::{Action, Decision, Object, Subject as Who};
 use sentinel_common::{
     FileId,
     address::Address,
-    event::Task,
+    event::{Task, kind},
+    hook,
     verdict::{Entry, Subject, access, origin},
 };
 use thiserror::Error;
@@ -32,6 +33,17 @@ pub const fn access_of(fmode: u32) -> u32 {
     let read = if fmode & 1 != 0 { 1 << access::READ } else { 0 };
     let write = if fmode & 2 != 0 { 1 << access::WRITE } else { 0 };
     read | write
+}
+
+/// The access that a change asks for.
+#[must_use]
+pub const fn access_of_change(number: u16) -> u32 {
+    1 << match number {
+        kind::CREATE => access::CREATE,
+        kind::RENAME | kind::UNLINK => access::DELETE,
+        kind::MMAP => access::EXEC,
+        _ => access::WRITE,
+    }
 }
 
 /// What an event was about, as far as an entry can hold it.
@@ -96,19 +108,19 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Writes the entry; scope and expiry (boot clock) as the alert shows them.
+    /// Writes the entry: where it is, and what; its scope is the decision's.
     ///
     /// # Errors
     ///
     /// See [`EntryError`].
-    pub fn write(&self, verdicts: &mut Verdicts) -> Result<(String, u64), EntryError> {
+    pub fn write(&self, verdicts: &mut Verdicts) -> Result<(Place, Held), EntryError> {
         let place = self.place()?;
         let expires = clock::boot_after(self.decision.ttl);
         let entry = Entry {
             expires,
             rule: self.number,
             generation: self.generation,
-            hooks: u32::MAX,
+            hook: hook::ANY,
             origin: origin::EVENT_RULE,
             flags: 0,
             limits: 0,
@@ -117,8 +129,12 @@ impl Wanted<'_> {
             Blocked::File { access, .. } => *access,
             Blocked::Destination { .. } | Blocked::Nothing { .. } => ALL,
         };
-        verdicts.insert(&place, Held { entry, access })?;
-        Ok((self.decision.scope.to_string(), expires))
+        if let (Target::File { .. }, Blocked::File { file, .. }) = (&place.target, self.blocked) {
+            verdicts.identify(*file)?;
+        }
+        let held = Held { entry, access };
+        verdicts.insert(&place, held)?;
+        Ok((place, held))
     }
 
     fn place(&self) -> Result<Place, EntryError> {
@@ -138,12 +154,18 @@ impl Wanted<'_> {
                 guard::network(&net).map_err(EntryError::Vital)?;
                 return Ok(Place::new(Table::Block, network_place(Table::Block, &net).target, subject));
             }
+            // A file that is only being made has no identity yet.
+            (Object::File, Blocked::File { file, path, .. }) if file.is_none() && path.starts_with(b"/") => {
+                Target::Path { path: path.clone(), prefix: false }
+            }
             (Object::File, Blocked::File { file, .. }) => self.file(*file, subject)?,
             (Object::Path, Blocked::File { path, .. }) if !path.starts_with(b"/") => {
                 return Err(EntryError::Unknown("whole path"));
             }
             (Object::Path, Blocked::File { file, path, .. }) => {
-                self.file(*file, subject)?;
+                if !file.is_none() {
+                    self.file(*file, subject)?;
+                }
                 Target::Path { path: path.clone(), prefix: false }
             }
             (Object::Destination | Object::DestinationPort | Object::Cidr(_), Blocked::File { .. })

@@ -6,6 +6,7 @@
 use sentinel_common::{
     FileId,
     address::Address,
+    content::{Content, FileVersion, Hashed},
     event::{self as wire, flag, kind},
 };
 use thiserror::Error;
@@ -34,6 +35,8 @@ pub struct Common {
     pub verdict: wire::Verdict,
     /// The acting process.
     pub task: wire::Task,
+    /// What it may do, where it is the one that runs.
+    pub credentials: Option<wire::Credentials>,
 }
 
 impl Common {
@@ -64,10 +67,21 @@ pub enum Event {
     Exec(Exec),
     /// A file was opened.
     Open(Open),
+    /// Names or a file change.
+    Change(Change),
+    /// A process enters another, or traces one that executes.
+    Trace(Trace),
     /// A connect, send or packet.
     Network(Network),
     /// A DNS answer.
     Answer(Answer),
+    /// A cgroup was made.
+    Group {
+        /// Its id.
+        id: u64,
+        /// Its path from the root of the hierarchy.
+        path: Vec<u8>,
+    },
 }
 
 /// A new image.
@@ -77,6 +91,8 @@ pub struct Exec {
     pub common: Common,
     /// The file.
     pub file: FileId,
+    /// File type and permissions.
+    pub mode: u32,
     /// Link count; 0: deleted or without a name.
     pub links: u32,
     /// Path of the file.
@@ -87,6 +103,8 @@ pub struct Exec {
     pub args: Vec<u8>,
     /// Name as given to execve, made absolute and rid of `.` and `..`; links in it are not followed.
     pub filename: Vec<u8>,
+    /// Which content of the file it is, and its hash as far as the kernel knows it.
+    pub content: Content,
 }
 
 /// An open.
@@ -103,6 +121,34 @@ pub struct Open {
     /// Link count.
     pub links: u32,
     /// Path of the file.
+    pub path: Vec<u8>,
+}
+
+/// A change of names or of a file, on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Common part.
+    pub common: Common,
+    /// [`kind::CREATE`] to [`kind::MMAP`].
+    pub kind: u16,
+    /// The file; none if it is only being made.
+    pub file: FileId,
+    /// What has had the new name until now.
+    pub target: FileId,
+    /// Its path.
+    pub path: Vec<u8>,
+    /// Path of the new name, of renames and links.
+    pub target_path: Vec<u8>,
+}
+
+/// A process enters another, or traces one that executes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trace {
+    /// Common part; the task is the one that enters.
+    pub common: Common,
+    /// The one that is entered; its executable is the one that it has, or is about to have.
+    pub target: wire::Task,
+    /// Path of that executable.
     pub path: Vec<u8>,
 }
 
@@ -154,13 +200,17 @@ pub fn decode(record: &[u8]) -> Result<Event, Malformed> {
     }
     let flags = reader.u32()?;
     reader.u32()?;
-    let common = Common { time, hook, flags, verdict: reader.verdict()?, task: reader.task()? };
+    let (verdict, task) = (reader.verdict()?, reader.task()?);
+    let common = Common { time, hook, flags, verdict, task, credentials: reader.credentials(flags)? };
     match reader.kind {
         kind::FORK => reader.fork(common),
         kind::EXIT => Ok(Event::Exit(common)),
         kind::BEFORE_EXEC => reader.exec(common).map(Event::BeforeExec),
         kind::EXEC => reader.exec(common).map(Event::Exec),
+        kind::GROUP => reader.group(),
         kind::OPEN => reader.open(common),
+        kind::CREATE..=kind::MMAP => reader.change(common),
+        kind::PTRACE => reader.trace(common),
         kind::CONNECT | kind::SEND | kind::PACKET | kind::SOCKET => reader.network(common),
         kind::ANSWER => reader.answer(common),
         _ => Err(reader.malformed("unknown kind")),
@@ -203,7 +253,7 @@ impl Reader<'_> {
     }
 
     fn file(&mut self) -> Result<FileId, Malformed> {
-        Ok(FileId { ino: self.u64()?, dev: self.u32()?, pad: self.u32()? })
+        Ok(FileId { ino: self.u64()?, dev: self.u32()?, generation: self.u32()? })
     }
 
     fn verdict(&mut self) -> Result<wire::Verdict, Malformed> {
@@ -228,19 +278,58 @@ impl Reader<'_> {
         })
     }
 
+    /// The credentials, off the end of the record.
+    fn credentials(&mut self, flags: u32) -> Result<Option<wire::Credentials>, Malformed> {
+        if flags & flag::CREDENTIALS == 0 {
+            return Ok(None);
+        }
+        let end = self.rest.len().checked_sub(size_of::<wire::Credentials>()).ok_or(self.malformed("too short"))?;
+        let (rest, last) = self.rest.split_at(end);
+        self.rest = rest;
+        let mut reader = Reader { rest: last, kind: self.kind };
+        Ok(Some(wire::Credentials {
+            effective: reader.u64()?,
+            permitted: reader.u64()?,
+            real_uid: reader.u32()?,
+            saved_uid: reader.u32()?,
+            login_uid: reader.u32()?,
+            tty: reader.u32()?,
+        }))
+    }
+
     fn fork(&mut self, common: Common) -> Result<Event, Malformed> {
         let (child_start, child, parent, parent_start) = (self.u64()?, self.u32()?, self.u32()?, self.u64()?);
         Ok(Event::Fork { common, child: (child, child_start), parent: (parent, parent_start) })
     }
 
     fn exec(&mut self, common: Common) -> Result<Exec, Malformed> {
-        let (file, _mode, links) = (self.file()?, self.u32()?, self.u32()?);
+        let (file, mode, links) = (self.file()?, self.u32()?, self.u32()?);
         let (directory, path, args, filename) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
         let directory = self.bytes(directory)?;
         let path = whole(&common, self.bytes(path)?);
         let args = self.bytes(args)?;
         let filename = absolute(&directory, &self.bytes(filename)?);
-        Ok(Exec { common, file, links, directory, path, args, filename })
+        let content = self.content()?;
+        Ok(Exec { common, file, mode, links, directory, path, args, filename, content })
+    }
+
+    fn content(&mut self) -> Result<Content, Malformed> {
+        let file = self.file()?;
+        let version = FileVersion {
+            file,
+            ctime: self.u64()? as i64,
+            size: self.u64()?,
+            ctime_nsec: self.u32()?,
+            pad: self.u32()?,
+        };
+        let hashed = Hashed { digest: self.array()?, state: self.u32()?, pad: self.u32()? };
+        Ok(Content { version, hashed, file_system: self.u32()?, pad: self.u32()? })
+    }
+
+    fn group(&mut self) -> Result<Event, Malformed> {
+        let (id, length) = (self.u64()?, self.u16()?);
+        self.array::<6>()?;
+        Ok(Event::Group { id, path: self.bytes(length)? })
     }
 
     fn open(&mut self, common: Common) -> Result<Event, Malformed> {
@@ -249,6 +338,26 @@ impl Reader<'_> {
         self.array::<6>()?;
         let path = whole(&common, self.bytes(length)?);
         Ok(Event::Open(Open { common, file, fmode, mode, links, path }))
+    }
+
+    fn trace(&mut self, common: Common) -> Result<Event, Malformed> {
+        let (target, length) = (self.task()?, self.u16()?);
+        self.array::<6>()?;
+        let path = whole(&common, self.bytes(length)?);
+        Ok(Event::Trace(Trace { common, target, path }))
+    }
+
+    fn change(&mut self, common: Common) -> Result<Event, Malformed> {
+        let (file, target, _mode, _links) = (self.file()?, self.file()?, self.u32()?, self.u32()?);
+        let (length, target_length, _links) = (self.u16()?, self.u16()?, self.u32()?);
+        let path = whole(&common, self.bytes(length)?);
+        let target_path = if target_length == 0 {
+            Vec::new()
+        } else {
+            self.array::<1>()?;
+            whole(&common, self.bytes(target_length)?)
+        };
+        Ok(Event::Change(Change { common, kind: self.kind, file, target, path, target_path }))
     }
 
     fn network(&mut self, common: Common) -> Result<Event, Malformed> {
@@ -330,6 +439,24 @@ mod tests {
         record[at..at + 4].copy_from_slice(&flag::PATH_TRUNCATED.to_ne_bytes());
         let Event::Open(open) = decode(&record).unwrap() else { panic!("not an open") };
         assert_eq!(open.path, b".../etc/shadow");
+    }
+
+    #[test]
+    fn both_paths_of_a_rename_are_told_apart() {
+        let size = size_of::<wire::Change>();
+        let mut record = vec![0; size];
+        record[12..14].copy_from_slice(&kind::RENAME.to_ne_bytes());
+        record[14..16].copy_from_slice(&(sentinel_common::hook::PATH_RENAME as u16).to_ne_bytes());
+        for (at, length) in
+            [(std::mem::offset_of!(wire::Change, path), 2_u16), (std::mem::offset_of!(wire::Change, target_path), 3)]
+        {
+            record[at..at + 2].copy_from_slice(&length.to_ne_bytes());
+        }
+        record.extend(b"/a\0/bc");
+        record[8..12].copy_from_slice(&(size as u32 + 6).to_ne_bytes());
+        let Event::Change(change) = decode(&record).unwrap() else { panic!("not a change") };
+        assert_eq!((change.path.as_slice(), change.target_path.as_slice()), (b"/a".as_slice(), b"/bc".as_slice()));
+        assert_eq!(change.kind, kind::RENAME);
     }
 
     #[test]

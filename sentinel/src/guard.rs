@@ -1,8 +1,14 @@
 //! Refuses rules that would take the host down.
 //!
-//! Invariant: no standing rule and no block entry can refuse everyone the loader, init, or Sentinel itself.
+//! Invariant: no standing rule and no block entry can refuse everyone the loader, init, or what Sentinel needs to be
+//! controlled; of standing rules `--force` lets one pass, which is told. Block entries of decisions are never forced.
 
-use std::{fs, net::Ipv4Addr, path::Path, sync::LazyLock};
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
 
 use ipnet::{IpNet, Ipv6Net};
 use rules::{Access, PathPattern, Subjects};
@@ -11,7 +17,7 @@ use sentinel_common::{
     address::{Address, Wrapping, normalise},
 };
 
-use crate::process::file_id;
+use crate::identity::Identities;
 
 /// Programs and libraries that the host cannot live without: path and identity of each that exists here.
 static VITAL: LazyLock<Vec<(String, FileId)>> = LazyLock::new(|| {
@@ -27,9 +33,10 @@ static VITAL: LazyLock<Vec<(String, FileId)>> = LazyLock::new(|| {
         "/bin/sh",
         "/bin/bash",
     ];
+    let identities = Identities::read();
     let all = fixed.iter().map(Path::new).chain([own.as_path(), init.as_path()]);
     all.flat_map(|path| [path.to_owned(), fs::canonicalize(path).unwrap_or_default()])
-        .filter_map(|path| Some((path.to_str()?.to_owned(), file_id(&fs::metadata(&path).ok()?))))
+        .filter_map(|path| Some((path.to_str()?.to_owned(), identities.of(&path).ok()?)))
         .collect()
 });
 
@@ -82,6 +89,17 @@ pub fn vital(pattern: &PathPattern) -> Option<String> {
     known.map(str::to_owned).or_else(|| own.map(|_| format!("{} (Sentinel's own)", pattern.path)))
 }
 
+/// Programs that a host does not start without and that none of these patterns covers.
+#[must_use]
+pub fn vital_programs(allowed: &[PathPattern]) -> Vec<String> {
+    let own = std::env::current_exe().unwrap_or_default();
+    let init = fs::read_link("/proc/1/exe").unwrap_or_else(|_| "/sbin/init".into());
+    let all = [own, init, "/bin/sh".into()];
+    let covered = |path: &Path| path.to_str().is_some_and(|path| allowed.iter().any(|pattern| pattern.matches(path)));
+    let missing = all.iter().filter(|path| !covered(path) && !fs::canonicalize(path).is_ok_and(|real| covered(&real)));
+    missing.map(|path| path.display().to_string()).collect()
+}
+
 /// Refuses a rule on every address.
 ///
 /// # Errors
@@ -103,17 +121,91 @@ pub fn network(net: &IpNet) -> Result<(), String> {
     Ok(())
 }
 
+/// What this Sentinel needs to go on being controlled: its files, with the accesses that nobody may be refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Own {
+    files: Vec<(PathBuf, u32)>,
+    binary: Option<FileId>,
+}
+
+impl Own {
+    /// Of the settings file, the policies, and the directories of state and of the control socket.
+    #[must_use]
+    pub fn of<'a>(read: impl Iterator<Item = &'a Path>, changed: impl Iterator<Item = &'a Path>) -> Self {
+        const READ: u32 = 1 << Access::Read as u32;
+        const ALL: u32 = u32::MAX;
+        let whole = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let read = read.map(|path| (whole(path), READ));
+        let files = read.chain(changed.map(|path| (whole(path), ALL))).collect();
+        let binary = std::env::current_exe().and_then(|path| Identities::read().of(&path)).ok();
+        Self { files, binary }
+    }
+
+    /// Whether one of these programs is Sentinel.
+    #[must_use]
+    pub fn is_among(&self, executables: &[PathPattern]) -> bool {
+        if executables.is_empty() {
+            return false;
+        }
+        let identities = Identities::read();
+        executables.iter().any(|pattern| {
+            !pattern.prefix && identities.of(Path::new(&pattern.path)).is_ok_and(|id| Some(id) == self.binary)
+        })
+    }
+
+    /// Refuses a rule that would keep everyone, so Sentinel too, from its own files.
+    ///
+    /// # Errors
+    ///
+    /// Why, and what to do instead.
+    pub fn path(&self, pattern: &PathPattern, access: u32) -> Result<(), String> {
+        let covered = |path: &Path| {
+            let own = path.to_string_lossy();
+            let inside = pattern.path.strip_prefix(&*own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            inside || pattern.matches(&own) || (pattern.prefix && format!("{own}/") == pattern.path)
+        };
+        match self.files.iter().find(|(path, needed)| access & needed != 0 && covered(path)) {
+            Some((path, _)) => Err(format!(
+                "{} covers {}, which Sentinel needs to be controlled; limit the rule with only, or except Sentinel's own \
+                 program",
+                pattern.path,
+                path.display()
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Refuses a rule for everyone on something vital.
 ///
 /// # Errors
 ///
 /// Why, and what to do instead.
 pub fn path(pattern: &PathPattern, access: u32) -> Result<(), String> {
+    if pattern.prefix && pattern.path == "/" {
+        return Err("/ covers every file of this host; name the directories that are meant".to_owned());
+    }
     let harmful = access & (1 << Access::Exec as u32 | 1 << Access::Read as u32) != 0;
     match VITAL.iter().find(|(path, _)| harmful && pattern.matches(path)) {
         Some((vital, _)) => Err(format!(
             "{} covers {vital}, which this host needs to run; limit the rule with only, or to access [\"write\"]",
             pattern.path
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a rule for everyone on a file that is something vital under another name.
+///
+/// # Errors
+///
+/// Why, and what to do instead.
+pub fn file(file: FileId, access: u32, path: &str) -> Result<(), String> {
+    let harmful = access & (1 << Access::Exec as u32 | 1 << Access::Read as u32) != 0;
+    match VITAL.iter().find(|(_, id)| harmful && *id == file.key()) {
+        Some((vital, _)) => Err(format!(
+            "{path} is the same file as {vital}, which this host needs to run; limit the rule with only, or to access \
+             [\"write\"]"
         )),
         None => Ok(()),
     }
@@ -130,7 +222,7 @@ pub fn spares_host(only: &Subjects) -> bool {
 /// Whether a file may not be refused to everyone.
 #[must_use]
 pub fn is_vital(file: FileId) -> bool {
-    VITAL.iter().any(|(_, id)| *id == file)
+    VITAL.iter().any(|(_, id)| *id == file.key())
 }
 
 #[cfg(test)]
@@ -160,6 +252,28 @@ mod tests {
         ] {
             assert_eq!(network(&net.parse().unwrap()).is_err(), refused, "{net}");
         }
+    }
+
+    #[test]
+    fn sentinels_own_files_are_refused() {
+        let (state, settings) = (Path::new("/nonexistent/state"), Path::new("/nonexistent/sentinel.toml"));
+        let own = Own::of([settings].into_iter(), [state].into_iter());
+        let (read, write) = (1 << Access::Read as u32, 1 << Access::Write as u32);
+        for (path, access, refused) in [
+            ("/nonexistent/state/", write, true),
+            ("/nonexistent/state", write, true),
+            ("/nonexistent/state/blocks.json", write, true),
+            ("/nonexistent/", write, true),
+            ("/nonexistent/state2", write, false),
+            ("/nonexistent/sentinel.toml", read, true),
+            ("/nonexistent/sentinel.toml", write, false),
+            ("/srv/", u32::MAX, false),
+        ] {
+            assert_eq!(own.path(&pattern(path), access).is_err(), refused, "{path} {access}");
+        }
+        let exe = std::env::current_exe().unwrap();
+        assert!(own.is_among(&[pattern(exe.to_str().unwrap())]));
+        assert!(!own.is_among(&[pattern("/bin/sh")]));
     }
 
     #[test]

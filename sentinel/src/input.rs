@@ -11,14 +11,20 @@ use rules::{
 };
 use sentinel_common::{
     address::{Address, Wrapping, normalise},
+    content::{Content, Digest},
     event::{flag, kind},
 };
 
 use crate::{
     bypass, clock,
-    event::{Common, Exec, Network, Open, taskless},
+    container::Context,
+    event::{Change, Common, Exec, Network, Open, Trace, taskless},
+    hashes::hex,
     process::{Process, name},
 };
+
+mod context;
+mod credentials;
 
 /// `f_mode` of an open file: writable.
 const FMODE_WRITE: u32 = 2;
@@ -53,8 +59,8 @@ pub struct Actor<'a> {
     pub process: &'a Process,
     /// Its parent, if known: id, start, executable, arguments.
     pub parent: Option<&'a Process>,
-    /// Container id.
-    pub container: Option<&'a str>,
+    /// Container, pod, service.
+    pub context: Option<&'a Context>,
 }
 
 /// A finished event.
@@ -77,12 +83,11 @@ fn base(common: &Common, kind: Kind, actor: &Actor, process: Object, host: &Host
     if !taskless(common) {
         let mut user = Object::new();
         user.set("id", text(&common.task.uid.to_string()));
+        user.set_object("audit", credentials::login(common));
         object.set_object("user", user);
     }
-    if let Some(id) = actor.container {
-        let mut container = Object::new();
-        container.set("id", text(id));
-        object.set_object("container", container);
+    if let Some(context) = actor.context {
+        context::around(&mut object, context);
     }
     object
 }
@@ -99,7 +104,11 @@ fn process(common: &Common, actor: &Actor) -> Object {
     if task.tid != 0 {
         let mut thread = Object::new();
         thread.set("id", u64::from(task.tid)).set("name", text(&comm(&task.comm)));
+        thread.set_object("capabilities", credentials::capabilities(common));
         process.set_object("thread", thread);
+    }
+    if let Some(known) = &common.credentials {
+        credentials::of(&mut process, known, actor.process.interactive);
     }
     process.set_object("parent", parent(common, actor));
     let ancestors = actor.process.ancestors.iter().map(|ancestor| {
@@ -137,6 +146,36 @@ fn executable(object: &mut Object, path: &str) {
     if !path.is_empty() {
         object.set("executable", text(path)).set("name", text(name(path.trim_end_matches(DELETED))));
     }
+}
+
+/// The hash of an executable, if it is known.
+fn hash(object: &mut Object, digest: Option<&Digest>) {
+    if let Some(digest) = digest {
+        let mut hash = Object::new();
+        hash.set("sha256", text(&hex(digest)));
+        object.set_object("hash", hash);
+    }
+}
+
+/// Magic numbers of file systems in memory: tmpfs (also memfd and /dev/shm), ramfs, hugetlbfs.
+const IN_MEMORY: [u32; 3] = [0x0102_1994, 0x8584_58f6, 0x9584_58f6];
+
+/// What an exec says of where its file is.
+fn whereabouts(object: &mut Object, content: &Content, links: u32) {
+    object.set("unlinked", links == 0).set("in_memory", IN_MEMORY.contains(&content.file_system));
+}
+
+/// The file of an exec: the script of an interpreter, or the image itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Script<'a> {
+    /// Its path.
+    pub path: &'a str,
+    /// The file; none if only the name that execve got is known.
+    pub file: sentinel_common::FileId,
+    /// What the kernel said of it.
+    pub facts: Option<(&'a Content, u32)>,
+    /// Its hash.
+    pub hash: Option<Digest>,
 }
 
 fn arguments(object: &mut Object, process: &Process) {
@@ -182,36 +221,61 @@ fn file(path: &str, file: sentinel_common::FileId) -> Object {
     object
 }
 
+/// Permissions as people write them, in octal.
+fn mode(mode: u32) -> Value {
+    text(&format!("{:04o}", mode & 0o7777))
+}
+
 /// An exec: `process` is the new image, `previous` the calling one. For a script `file` is the script.
 #[must_use]
-pub fn exec(event: &Exec, script: Option<(&str, sentinel_common::FileId)>, actor: &Actor, host: &Host) -> Input {
+pub fn exec(event: &Exec, script: Option<Script>, actor: &Actor, host: &Host) -> Input {
     let image = path_text(&event.path, event.links);
     let mut object = process(&event.common, actor);
     executable(&mut object, &image);
     arguments(&mut object, actor.process);
+    hash(&mut object, actor.process.image.hash.as_ref());
     object.set("args_truncated", actor.process.args_truncated);
     if let Some(previous) = actor.process.previous.as_ref() {
         let mut before = Object::new();
         executable(&mut before, &previous.path);
         object.set_object("previous", before);
     }
+    credentials::of_image(&mut object, event);
     let mut object = base(&event.common, Kind::Exec, actor, object, host);
-    let (path, id) = script.unwrap_or((&image, event.file));
-    object.set_object("file", file(path, id));
+    let own = Script {
+        path: &image,
+        file: event.file,
+        facts: Some((&event.content, event.links)),
+        hash: actor.process.image.hash,
+    };
+    let permissions = script.is_none().then(|| mode(event.mode));
+    let script = script.unwrap_or(own);
+    let mut target = file(script.path, script.file);
+    target.set_some("mode", permissions);
+    hash(&mut target, script.hash.as_ref());
+    if let Some((content, links)) = script.facts {
+        whereabouts(&mut target, content, links);
+    }
+    object.set_object("file", target);
     Input { value: object.build(), kind: Kind::Exec }
 }
 
 /// An exec that the kernel refused: the new image never came to be, the acting process is the caller.
 #[must_use]
-pub fn refused_exec(event: &Exec, actor: &Actor, host: &Host) -> Input {
+pub fn refused_exec(event: &Exec, digest: Option<Digest>, actor: &Actor, host: &Host) -> Input {
     let path = path_text(&event.path, event.links);
     let mut object = process(&event.common, actor);
     executable(&mut object, &path);
+    hash(&mut object, digest.as_ref());
     let mut before = Object::new();
     executable(&mut before, &actor.process.image.path);
     object.set_object("previous", before);
     let mut object = base(&event.common, Kind::Exec, actor, object, host);
-    object.set_object("file", file(&path, event.file));
+    let mut target = file(&path, event.file);
+    target.set("mode", mode(event.mode));
+    hash(&mut target, digest.as_ref());
+    whereabouts(&mut target, &event.content, event.links);
+    object.set_object("file", target);
     Input { value: object.build(), kind: Kind::Exec }
 }
 
@@ -221,6 +285,7 @@ fn acting(common: &Common, actor: &Actor) -> Object {
     if !taskless(common) {
         executable(&mut object, &actor.process.image.path);
         arguments(&mut object, actor.process);
+        hash(&mut object, actor.process.image.hash.as_ref());
         object.set("args_truncated", actor.process.args_truncated);
     }
     object
@@ -231,9 +296,49 @@ fn acting(common: &Common, actor: &Actor) -> Object {
 pub fn open(event: &Open, actor: &Actor, host: &Host) -> Input {
     let mut object = base(&event.common, Kind::Open, actor, acting(&event.common, actor), host);
     let mut target = file(&path_text(&event.path, event.links), event.file);
+    target.set("mode", mode(event.mode));
     target.set("write", event.fmode & FMODE_WRITE != 0).set("create", event.fmode & FMODE_CREATED != 0);
     object.set_object("file", target);
     Input { value: object.build(), kind: Kind::Open }
+}
+
+/// The kind of a change of names or files.
+#[must_use]
+pub const fn kind_of_change(number: u16) -> Kind {
+    match number {
+        kind::CREATE => Kind::Create,
+        kind::RENAME => Kind::Rename,
+        kind::LINK => Kind::Link,
+        kind::UNLINK => Kind::Unlink,
+        kind::TRUNCATE => Kind::Truncate,
+        kind::SETATTR => Kind::Setattr,
+        kind::MOUNT => Kind::Mount,
+        _ => Kind::Mmap,
+    }
+}
+
+/// A change of names or files. Of a rename or a hard link `file.path` is the file and `file.target_path` its new name.
+#[must_use]
+pub fn change(event: &Change, actor: &Actor, host: &Host) -> Input {
+    let kind = kind_of_change(event.kind);
+    let mut object = base(&event.common, kind, actor, acting(&event.common, actor), host);
+    let mut target = file(&path_text(&event.path, 1), event.file);
+    target.set_some("target_path", (!event.target_path.is_empty()).then(|| text(&path_text(&event.target_path, 1))));
+    object.set_object("file", target);
+    Input { value: object.build(), kind }
+}
+
+/// Entering another process, or tracing one that executes. `file` is the executable of the process that is entered.
+#[must_use]
+pub fn trace(event: &Trace, actor: &Actor, host: &Host) -> Input {
+    let mut acting = acting(&event.common, actor);
+    let mut target = Object::new();
+    target.set("pid", u64::from(event.target.tgid));
+    target.set_object("user", id(event.target.uid));
+    acting.set_object("target", target);
+    let mut object = base(&event.common, Kind::Ptrace, actor, acting, host);
+    object.set_object("file", file(&path_text(&event.path, 1), event.target.executable));
+    Input { value: object.build(), kind: Kind::Ptrace }
 }
 
 /// What is known of a destination beside its address.

@@ -8,6 +8,8 @@
 use std::process::ExitCode;
 
 mod alerting;
+mod attendance;
+mod audit;
 mod bundle;
 mod bypass;
 mod canary;
@@ -18,15 +20,22 @@ mod container;
 mod control;
 mod countries;
 mod daemon;
+mod dry_run;
 mod embargo;
+mod emergency;
 mod entry;
 mod event;
 mod geo;
 mod guard;
+mod hashes;
+mod identity;
 mod input;
+mod journal;
 mod jurisdiction;
 #[expect(unsafe_code, reason = "map keys as plain memory, ring descriptors, handles of cgroups")]
 mod kernel;
+mod labels;
+mod learn;
 mod names;
 mod notices;
 mod operator;
@@ -42,6 +51,8 @@ mod sockets;
 mod spellings;
 mod standing;
 mod status;
+mod unattended;
+mod watcher;
 mod world;
 
 fn main() -> ExitCode {

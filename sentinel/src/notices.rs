@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 
 use geoip::{DatabaseInfo, ERROR_DAYS, Freshness, WARN_DAYS};
-use rules::{Cause, Exemption, OnError, RuleInfo, StandingEntry, StandingValue, Verb};
+use rules::{Cause, Exemption, OnError, RuleInfo, StandingEntry, Verb};
 
-use crate::{operator::Block, reload};
+use crate::{attendance::Gap, operator::Block, reload};
 
 /// Days before the end of an exemption at which it is told.
 const THRESHOLDS: [i64; 3] = [1, 7, 30];
@@ -43,10 +43,35 @@ pub const POLICY_REFUSED: &str = "policy-refused";
 pub const TESTS: &str = "policy-tests";
 /// Id of notices about rules that give no decision.
 pub const RULE_ERROR: &str = "rule-error";
+/// Id of notices about the audit trail.
+pub const AUDIT: &str = "audit-head";
+/// Id of notices about rules that would harm the host and are in force because that was forced.
+pub const FORCED: &str = "guard-forced";
+/// Id of notices about enforcement that nobody confirmed.
+pub const UNCONFIRMED: &str = "enforcement-unconfirmed";
 /// Id of notices about blocks that an operator ordered.
 pub const BLOCK: &str = "operator-block";
 
+/// Id of notices about times without a daemon.
+pub const GAP: &str = "unattended-gap";
+
 impl Notice {
+    /// A time in which enforcement went on without a daemon.
+    #[must_use]
+    pub fn gap(gap: &Gap) -> Self {
+        let number =
+            |count: Option<u64>| count.map_or_else(|| "an unknown number".to_owned(), |count| count.to_string());
+        let message = format!(
+            "From {} to {}: {}; {} refusals, {} of events that nobody read",
+            gap.from,
+            gap.until.as_deref().unwrap_or("now"),
+            gap.why,
+            number(gap.refused),
+            number(gap.lost)
+        );
+        Self { id: GAP, severity: alerts::Severity::High, message, exemption: None }
+    }
+
     /// New policies.
     #[must_use]
     pub fn replaced(before: &str, after: &str, generation: u32, cause: reload::Cause) -> Self {
@@ -86,6 +111,20 @@ impl Notice {
         Self { id: RULE_ERROR, severity: alerts::Severity::Medium, message, exemption: None }
     }
 
+    /// A rule that would harm the host.
+    #[must_use]
+    pub fn forced(what: &str) -> Self {
+        let message = format!("In force because of --force: {what}");
+        Self { id: FORCED, severity: alerts::Severity::High, message, exemption: None }
+    }
+
+    /// Enforcement that was not confirmed in time.
+    #[must_use]
+    pub fn unconfirmed(seconds: u32) -> Self {
+        let message = format!("Nobody confirmed enforcing within {seconds} seconds: returning to monitor mode");
+        Self { id: UNCONFIRMED, severity: alerts::Severity::High, message, exemption: None }
+    }
+
     /// A block that an operator ordered.
     #[must_use]
     pub fn block_added(block: &Block, enforcing: bool) -> Self {
@@ -104,6 +143,13 @@ impl Notice {
         let (kind, value) = (order.kind.as_str(), &order.value);
         let message = format!("Block {id} of {kind} {value}, ordered by {by}, has ended {why}");
         Self { id: BLOCK, severity: alerts::Severity::Medium, message, exemption: None }
+    }
+
+    /// Where the audit trail is, for whoever keeps alerts elsewhere.
+    #[must_use]
+    pub fn audit_head(trail: &str, record: u64, hash: &str) -> Self {
+        let message = format!("Audit trail {trail} is signed up to record {record}, hash {hash}");
+        Self { id: AUDIT, severity: alerts::Severity::Info, message, exemption: None }
     }
 
     /// A country database that does not take the place of the one in force.
@@ -194,17 +240,7 @@ fn aged(now: i64, info: &DatabaseInfo) -> Option<Notice> {
 
 /// The exemptions of some rules.
 pub fn exemptions(standing: &[StandingEntry]) -> impl Iterator<Item = &Exemption> {
-    standing.iter().filter_map(|entry| match &entry.value {
-        StandingValue::Exemption(exemption) => Some(&**exemption),
-        StandingValue::BlockCountry(_)
-        | StandingValue::AllowCountry(_)
-        | StandingValue::BlockRegion(_)
-        | StandingValue::BlockCidr(_)
-        | StandingValue::BlockPath(_)
-        | StandingValue::BlockExecutable(_)
-        | StandingValue::BlockHash(_)
-        | StandingValue::AllowExecutable(_) => None,
-    })
+    standing.iter().filter_map(|entry| entry.value.exemption())
 }
 
 /// Whole days until an end; negative when it is past.

@@ -21,17 +21,25 @@ use sentinel_common::{
 
 use crate::{
     alerting::{Alerting, CanaryAlert, Finding, GeoFact, Note},
+    container::Context,
     entry::{self, Blocked},
-    event::{self, Answer, Common, Event, Exec, Network, Open, taskless},
+    event::{self, Answer, Change, Common, Event, Exec, Network, Open, Trace, taskless},
+    hashes::{self, Hashes},
     input::{self, Actor, Host, Input},
+    journal::Journal,
     jurisdiction::Failure,
     kernel::verdicts::Verdicts,
+    learn::{Groups, Learner},
     names::Names,
     notices::Notice,
     process::{Image, Process, Processes, split_args},
     record::Recorder,
     world::{Numbers, World},
 };
+
+mod contents;
+
+use contents::tells;
 
 /// Threads whose exec is waited for; more are forgotten (their scripts then show the name as given).
 const PENDING: usize = 4096;
@@ -81,8 +89,18 @@ pub struct Pipeline {
     pub names: Names,
     /// Counters.
     pub counts: Counts,
+    /// Names that standing rules are about may stand for other files now.
+    pub relabel: bool,
     /// Where events are recorded.
     pub recorder: Option<Recorder>,
+    /// Where block entries are taken down, in enforce mode.
+    pub journal: Option<Journal>,
+    /// Hashes of executables.
+    pub hashes: Hashes,
+    /// Names of control groups, for what is recorded or learned.
+    pub groups: Option<Groups>,
+    /// What is seen, while a policy is learned.
+    pub learner: Option<Learner>,
     evaluator: Evaluator,
     /// By index of the rule.
     told_errors: HashMap<u32, ToldError>,
@@ -100,6 +118,7 @@ impl Pipeline {
         numbers: Numbers,
         verdicts: Verdicts,
         alerting: Alerting,
+        hashes: Hashes,
         enforcing: bool,
     ) -> Self {
         let evaluator = Evaluator::new(world.policies.clone(), Limits::default());
@@ -111,7 +130,12 @@ impl Pipeline {
             alerting,
             names: Names::default(),
             counts: Counts::default(),
+            relabel: false,
             recorder: None,
+            journal: None,
+            hashes,
+            groups: None,
+            learner: None,
             evaluator,
             told_errors: HashMap::new(),
             pending: HashMap::new(),
@@ -165,8 +189,11 @@ impl Pipeline {
             Event::Exec(exec) if exec.common.verdict.refused == 1 => self.refused_exec(&exec),
             Event::Exec(exec) => self.exec(&exec),
             Event::Open(open) => self.open(&open),
+            Event::Change(change) => self.change(&change),
+            Event::Trace(trace) => self.trace(&trace),
             Event::Network(network) => self.network(&network),
             Event::Answer(answer) => self.answer(&answer),
+            Event::Group { id, path } => self.processes.containers.made(id, &path),
         }
     }
 
@@ -178,34 +205,48 @@ impl Pipeline {
         if !exec.common.has(flag::INTERPRETED) {
             notes.clear(); // a new execve: the one before it failed
         }
-        notes.push(exec);
+        self.learn_hash(&exec);
+        self.pending.entry(exec.common.task.tid).or_default().push(exec);
     }
 
     fn exec(&mut self, exec: &Exec) {
         // After an exec by a thread the survivor has the leader's id; its notes are under the old one.
         let before = self.pending.remove(&exec.common.task.tid).unwrap_or_default();
-        let image = Image { path: input::path_text(&exec.path, exec.links).into(), file: exec.file };
+        let hash = self.hash_of(exec, &before);
+        let image = Image { path: input::path_text(&exec.path, exec.links).into(), file: exec.file.key(), hash };
         let truncated = exec.common.has(flag::ARGS_TRUNCATED);
-        self.processes.exec(&exec.common.task, image, split_args(&exec.args), truncated);
+        let interactive = exec.common.has(flag::INTERACTIVE);
+        self.processes.exec(&exec.common.task, image, split_args(&exec.args), truncated, interactive);
         if !exec.common.has(flag::IN_SCOPE) {
             return;
         }
         let script = exec.common.has(flag::INTERPRETED).then(|| script(exec, &before));
+        let noted = before.iter().find(|b| b.file != exec.file && !b.path.is_empty());
+        let note = self.unknown(exec, &before);
         let verdict = before.iter().map(|b| b.common.verdict).find(|v| v.rule != 0).unwrap_or(exec.common.verdict);
         let parts = self.actor_parts(&exec.common.task);
-        let input = input::exec(exec, script.as_ref().map(|(p, f)| (p.as_str(), *f)), &parts.actor(), &self.host);
+        let seen = script.as_ref().map(|(path, file)| input::Script {
+            path,
+            file: *file,
+            facts: noted.map(|b| (&b.content, b.links)),
+            hash: noted.and_then(|b| self.hashes.resolve(&b.content)),
+        });
+        let input = input::exec(exec, seen, &parts.actor(), &self.host);
         let (path, file) = script.map_or((exec.path.clone(), exec.file), |(path, file)| (path.into_bytes(), file));
         let previous = parts.process.previous.as_ref().map(|image| image.file).unwrap_or_default();
         let blocked = Blocked::File { file, path, access: entry::EXEC, subject: previous };
-        self.decide(&exec.common, verdict, input, &blocked, None);
+        self.decide_noting(&exec.common, verdict, input, &blocked, None, note);
     }
 
     fn refused_exec(&mut self, exec: &Exec) {
+        self.learn_hash(exec);
+        let digest = self.hashes.resolve(&exec.content);
+        let note = self.unknown(exec, std::slice::from_ref(exec));
         let parts = self.actor_parts(&exec.common.task);
-        let input = input::refused_exec(exec, &parts.actor(), &self.host);
+        let input = input::refused_exec(exec, digest, &parts.actor(), &self.host);
         let subject = exec.common.task.executable;
         let blocked = Blocked::File { file: exec.file, path: exec.path.clone(), access: entry::EXEC, subject };
-        self.decide(&exec.common, exec.common.verdict, input, &blocked, None);
+        self.decide_noting(&exec.common, exec.common.verdict, input, &blocked, None, note);
     }
 
     fn open(&mut self, open: &Open) {
@@ -215,6 +256,27 @@ impl Pipeline {
         let subject = open.common.task.executable;
         let blocked = Blocked::File { file: open.file, path: open.path.clone(), access, subject };
         self.decide(&open.common, open.common.verdict, input, &blocked, None);
+    }
+
+    fn change(&mut self, change: &Change) {
+        if change.kind == kind::MMAP && !self.mapped(change) {
+            return;
+        }
+        let parts = self.actor_parts(&change.common.task);
+        let input = input::change(change, &parts.actor(), &self.host);
+        let subject = change.common.task.executable;
+        let access = entry::access_of_change(change.kind);
+        let blocked = Blocked::File { file: change.file, path: change.path.clone(), access, subject };
+        let labels = &self.world.labels;
+        self.relabel |= [&change.path, &change.target_path].into_iter().any(|path| labels.concerns(path));
+        self.decide(&change.common, change.common.verdict, input, &blocked, None);
+    }
+
+    fn trace(&mut self, trace: &Trace) {
+        let parts = self.actor_parts(&trace.common.task);
+        let input = input::trace(trace, &parts.actor(), &self.host);
+        let subject = trace.common.task.executable;
+        self.decide(&trace.common, trace.common.verdict, input, &Blocked::Nothing { subject }, None);
     }
 
     fn network(&mut self, event: &Network) {
@@ -292,15 +354,35 @@ impl Pipeline {
 
     fn actor_parts(&mut self, task: &Task) -> ActorParts {
         let process = self.processes.of(task).clone();
-        let parent = self.processes.get(task.parent, task.parent_start).cloned();
-        let container = self.processes.containers.of(task.cgroup);
-        ActorParts { process, parent, container }
+        let parent = self.processes.parent(task).cloned();
+        let context = self.processes.containers.of(task.cgroup);
+        ActorParts { process, parent, context }
     }
 
     /// Rules, block entries, alert.
     fn decide(&mut self, common: &Common, verdict: Verdict, input: Input, blocked: &Blocked, geo: Option<GeoFact>) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.event(&input.value, common, verdict, blocked, self.numbers.rule(verdict.rule).as_deref());
+        let cut = common.has(flag::PATH_UNKNOWN) && tells(self.world.unknowns.path);
+        self.decide_noting(common, verdict, input, blocked, geo, cut.then_some(Note::PathUnknown));
+    }
+
+    fn decide_noting(
+        &mut self,
+        common: &Common,
+        verdict: Verdict,
+        input: Input,
+        blocked: &Blocked,
+        geo: Option<GeoFact>,
+        noted: Option<Note>,
+    ) {
+        if self.recorder.is_some() || self.learner.is_some() {
+            let group = self.groups.as_mut().and_then(|groups| groups.path(common.task.cgroup));
+            if let Some(learner) = &mut self.learner {
+                learner.event(input.kind, &input.value, group);
+            }
+            if let Some(recorder) = &mut self.recorder {
+                let rule = self.numbers.rule(verdict.rule);
+                recorder.event(&input.value, common, verdict, (blocked, group), rule.as_deref());
+            }
         }
         let outcome = self.evaluator.evaluate(input.kind, &input.value);
         self.report_errors(&outcome);
@@ -310,7 +392,7 @@ impl Pipeline {
         }
         self.apply(&outcome, common, blocked, &mut finding);
         self.unknown_country(geo.as_ref(), &mut finding);
-        finding.note = finding.note.or(note(common));
+        finding.note = finding.note.or(noted).or(note(common));
         finding.geo = geo;
         if finding.matters() {
             self.alerting.send(&self.world, finding);
@@ -350,9 +432,12 @@ impl Pipeline {
         let generation = self.world.generation;
         let entry = entry::Wanted { decision, number, blocked, task: &common.task, generation };
         match entry.write(&mut self.verdicts) {
-            Ok(written) => {
+            Ok((place, held)) => {
                 self.counts.entries_written += 1;
-                finding.entry_written.get_or_insert(written);
+                if let Some(Err(error)) = self.journal.as_mut().map(|all| all.add(&place, &held, &self.numbers)) {
+                    tracing::error!("a block entry will not outlive the daemon: {error:#}");
+                }
+                finding.entry_written.get_or_insert((decision.scope.to_string(), held.entry.expires));
             }
             Err(error) => {
                 self.counts.entry_errors += 1;
@@ -409,8 +494,11 @@ const fn kind_of(event: &Event) -> u16 {
         Event::BeforeExec(_) => kind::BEFORE_EXEC,
         Event::Exec(_) => kind::EXEC,
         Event::Open(_) => kind::OPEN,
+        Event::Change(change) => change.kind,
+        Event::Trace(_) => kind::PTRACE,
         Event::Network(network) => network.kind,
         Event::Answer(_) => kind::ANSWER,
+        Event::Group { .. } => kind::GROUP,
     }
 }
 
@@ -419,12 +507,12 @@ const fn kind_of(event: &Event) -> u16 {
 struct ActorParts {
     process: Process,
     parent: Option<Process>,
-    container: Option<Arc<str>>,
+    context: Option<Arc<Context>>,
 }
 
 impl ActorParts {
     fn actor(&self) -> Actor<'_> {
-        Actor { process: &self.process, parent: self.parent.as_ref(), container: self.container.as_deref() }
+        Actor { process: &self.process, parent: self.parent.as_ref(), context: self.context.as_deref() }
     }
 }
 

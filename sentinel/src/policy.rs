@@ -4,25 +4,38 @@
 //! ones go out, so a rule that is in both sets is never without its entry.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use alerts::Sink;
 use anyhow::{Result, anyhow};
 use geoip::TableImage;
-use rules::{LoadOptions, Policies, StandingEntry};
-use sentinel_common::geo::ClassRules;
+use rules::{
+    AccessSet, Exemption, LoadOptions, OnError, Policies, Severity, StandingEntry, StandingRule, StandingValue,
+    Subjects,
+};
+use sentinel_common::{
+    content::{Digest, Fallbacks},
+    geo::ClassRules,
+};
 
 use crate::{
     bypass, clock,
-    config::{Config, Mode, Unknown},
+    config::{Config, Mode, Spared, Unknown},
     countries::{ClassTable, CountryRules, CountryVerdicts},
+    dry_run,
     embargo::{self, Programmes},
     geo::{GeoData, News, watch::Built},
-    kernel::verdicts::{Place, Verdicts},
+    guard::Own,
+    kernel::{
+        attach::Scope,
+        verdicts::{Held, Place, Target, Verdicts},
+    },
     operator::Blocks,
-    standing::{self, Compiled, Ruling, Setting},
+    sockets::verdict::Rules,
+    standing::{self, Compiled, Remark, Ruling, Setting},
     world::{CANARY, Numbers, World, event_rule, rule_of},
 };
 
@@ -60,6 +73,12 @@ pub struct Prepared {
     pub classes: Vec<ClassRules>,
     /// The country table, unless it is in the kernel already.
     pub image: Option<Arc<TableImage>>,
+    /// Whether these are the policies in force, so that what there is to say of them has been said.
+    pub told: bool,
+    /// What happens where a hash or a path cannot be had.
+    pub fallbacks: Fallbacks,
+    /// Whether a rule asks for hashes.
+    pub hashing: bool,
 }
 
 /// What policies are loaded from.
@@ -131,9 +150,12 @@ pub fn prepare(
     let generation = previous.map_or(1, |world| world.generation + 1);
     let votes = &loaded.geo.votes;
     let programmes = &loaded.programmes;
-    let setting = Setting { mode: config.mode, unknown: config.unknown, votes, programmes, cgroups, generation };
+    let own = own_files(config);
+    let (mode, unknown, force) = (config.mode, config.unknown, config.force);
+    let setting = Setting { mode, unknown, votes, programmes, cgroups, generation, own: &own, force };
     let modes = own_modes(policies, &config.modes)?;
-    let rulings = rulings(policies, &loaded.operator, &modes);
+    let mut rulings = rulings(policies, &loaded.operator, &modes);
+    rulings.extend(never_block(&config.never_block));
     let mut compiled = standing::compile(&rulings, &setting, numbers).map_err(standing::Refused)?;
     let standing: Vec<StandingEntry> = rulings.into_iter().map(|ruling| ruling.entry).collect();
     bypass::compile(&standing, config, generation, numbers, &mut compiled);
@@ -155,8 +177,96 @@ pub fn prepare(
         unknown_alerts: standing::has_geo(&standing) && config.unknown == Unknown::Alert,
         standing,
         operator: loaded.operator.clone(),
+        labels: compiled.labels.clone(),
+        forced: compiled.forced.clone(),
+        unknowns: compiled.images.unknowns,
+        hash_rules: Arc::new(hash_rules(&compiled)),
     };
-    Ok(Prepared { world, compiled, classes, image })
+    let fallbacks = Fallbacks { max_bytes: config.hash_max_bytes, ..compiled.images.fallbacks };
+    let hashing = config.hashing && asks_for_hashes(&world);
+    let told = previous.is_some_and(|world| world.policies.sha256() == policies.sha256());
+    Ok(Prepared { world, compiled, classes, image, told, fallbacks, hashing })
+}
+
+/// Refuses rules that would cut this host off, before they are enforced on all of it; with `force` they are told instead.
+///
+/// # Errors
+///
+/// Whom they would cut off, by which rule.
+pub fn dry_run(prepared: &mut Prepared, config: &Config, numbers: &Numbers) -> Result<()> {
+    if config.mode != Mode::Enforce || config.scope != Scope::Host {
+        return Ok(());
+    }
+    let entries = prepared.compiled.entries.iter().map(|(place, held)| (place, held));
+    let countries = prepared.world.countries.clone();
+    let rules = Rules::new(entries, &prepared.compiled.limits, countries, clock::boot_now());
+    let name = |rule| numbers.rule(rule).map_or_else(|| format!("number {rule}"), |rule| rule.id.clone());
+    let found: Vec<String> = dry_run::cut_off(&rules)
+        .into_iter()
+        .map(|(who, entry)| format!("rule {} would cut off {who}", name(entry.rule)))
+        .collect();
+    if config.force || found.is_empty() {
+        prepared.world.forced.extend(found);
+        return Ok(());
+    }
+    Err(anyhow!(
+        "enforcing these rules would harm this host: {}; name what is meant to stay under never-block in the settings, or \
+         take them all the same with --force",
+        found.join("; ")
+    ))
+}
+
+/// What Sentinel reads and writes, which no rule may keep everyone from.
+fn own_files(config: &Config) -> Own {
+    let read = std::iter::once(&config.file).chain(&config.policy).chain(&config.data);
+    let sinks = config.alerts.iter().filter_map(|sink| match sink {
+        Sink::File(path) => Some(path),
+        Sink::Stdout | Sink::Unix(_) => None,
+    });
+    let changed = [&config.state_dir, &config.run_dir].into_iter().chain(sinks);
+    Own::of(read.map(PathBuf::as_path), changed.map(PathBuf::as_path))
+}
+
+/// The end of what has none, in seconds since 1970: the year 2200, which the kernel's clock can tell.
+const NEVER: i64 = 7_258_118_400;
+
+/// Networks of the settings that no rule refuses, as exemptions: an alert names them as it names any other.
+fn never_block(list: &[Spared]) -> impl Iterator<Item = Ruling> {
+    list.iter().enumerate().map(|(index, spared)| {
+        let id = format!("never-block.{}", index + 1);
+        let exemption = Exemption {
+            id: id.clone(),
+            kind: "never-block".to_owned(),
+            authority: "settings".to_owned(),
+            reference: spared.reason.clone(),
+            approver: "settings".to_owned(),
+            expires: NEVER,
+            cidrs: vec![spared.cidr],
+            countries: Vec::new(),
+            regions: Vec::new(),
+            paths: Vec::new(),
+            executables: Vec::new(),
+            hashes: Vec::new(),
+        };
+        let entry = StandingEntry {
+            id,
+            package: "sentinel.settings".to_owned(),
+            rule_name: StandingRule::Exemptions,
+            severity: Severity::Info,
+            mode: None,
+            techniques: Vec::new(),
+            title: format!("Never blocked: {}", spared.reason),
+            file: String::new(),
+            line: 0,
+            value: StandingValue::Exemption(Box::new(exemption)),
+            written: false,
+            access: AccessSet::ALL,
+            only: Subjects::default(),
+            except: Subjects::default(),
+            on_error: OnError::Alert,
+        };
+        Ruling { entry, expires: 0 }
+    })
 }
 
 /// Classes, what the rules say of them, and the table for the kernel where that is not there yet.
@@ -250,25 +360,51 @@ fn rulings(policies: &Policies, operator: &Blocks, modes: &Modes) -> Vec<Ruling>
 ///
 /// If a map of the kernel is full; what was in force before then still is.
 pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
-    let Prepared { world, compiled, classes, image } = prepared;
-    for notice in &compiled.notices {
-        tracing::warn!("{notice}");
+    let Prepared { world, compiled, classes, image, told, fallbacks, hashing } = prepared;
+    if !told {
+        let remarks = compiled.remarks.iter().map(Remark::text);
+        compiled.notices.iter().cloned().chain(remarks).for_each(|text| tracing::warn!("{text}"));
     }
     let mut standing: BTreeSet<(Place, u32)> = BTreeSet::new();
     verdicts.add_limits(&compiled.limits)?;
-    for (place, held) in compiled.entries {
-        verdicts.insert(&place, held)?;
-        standing.insert((place, held.entry.rule));
+    for file in compiled.files {
+        verdicts.identify(file)?;
     }
+    standing.extend(compiled.entries.iter().map(|(place, held)| (place.clone(), held.entry.rule)));
+    verdicts.insert_all(compiled.entries.into_iter())?;
     verdicts.set_geo(image.as_deref(), classes)?;
+    verdicts.set_contents(&compiled.allow, fallbacks, hashing)?;
+    let rules: BTreeSet<u32> = standing.iter().map(|(_, rule)| *rule).collect();
     let event_rules: BTreeSet<u32> = world.event_rules.iter().copied().collect();
     verdicts.retain(|place, held| {
         let rule = held.entry.rule;
-        rule == CANARY || event_rules.contains(&rule_of(rule)) || standing.contains(&(place.clone(), rule))
+        // A label follows its file to other names for as long as its rule is in force.
+        let label = matches!(place.target, Target::File { .. }) && rules.contains(&rule);
+        label || rule == CANARY || event_rules.contains(&rule_of(rule)) || standing.contains(&(place.clone(), rule))
     })?;
+    verdicts.set_lent(&compiled.lent)?;
     verdicts.keep_limits(&compiled.limits)?;
     Ok(world)
 }
+
+/// Whether a rule is about the hashes of executables.
+fn asks_for_hashes(world: &World) -> bool {
+    let by_event = |info: &rules::RuleInfo| HASH_FIELDS.iter().any(|field| info.fields.reads(field));
+    world.standing.iter().any(|entry| standing::about_hashes(&entry.value))
+        || world.policies.rules().iter().any(by_event)
+}
+
+/// The hashes that entries are about.
+fn hash_rules(compiled: &Compiled) -> HashSet<Digest> {
+    let digest = |(place, _): &(Place, Held)| match place.target {
+        Target::Hash(digest) => Some(digest),
+        _ => None,
+    };
+    compiled.entries.iter().filter_map(digest).collect()
+}
+
+/// Fields of events that have the hash of an executable.
+const HASH_FIELDS: [&str; 2] = ["process.hash.sha256", "file.hash.sha256"];
 
 /// The word for a mode.
 #[must_use]

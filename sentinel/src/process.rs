@@ -2,24 +2,31 @@
 //!
 //! Invariants: a process is its thread group id *and* its start time, so a reused id is another process.
 //! Kernel facts in an event win over the table. Arguments are advisory. A process that has ended
-//! stays for [`KEEP`], so that events that come late still find it.
+//! stays for [`KEEP`], so that events that come late still find it. Ancestors are those by descent: who forked whom,
+//! which stays true when a parent has ended and another process takes its children in. What a lost record leaves
+//! out is mended in `lineage.rs`; reading /proc is in `proc.rs`.
 
 use std::{
     collections::{HashMap, VecDeque},
     fs,
-    os::unix::ffi::OsStrExt as _,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use sentinel_common::{FileId, event::Task};
+use sentinel_common::{FileId, content::Digest, event::Task};
 
 use crate::container::Containers;
 
+mod lineage;
+mod proc;
+
+use lineage::Paths;
+use proc::read_process;
+
 /// How long a process is remembered after its end.
 const KEEP: Duration = Duration::from_secs(20);
-/// Ancestors remembered.
-const ANCESTORS: usize = 5;
+/// Ancestors remembered, the nearest ones.
+pub const ANCESTORS: usize = 32;
 /// The unit of start times in /proc: USER_HZ is 100 on every Linux.
 const TICK: u64 = 10_000_000;
 
@@ -46,6 +53,8 @@ pub struct Image {
     pub path: Arc<str>,
     /// Its identity.
     pub file: FileId,
+    /// Its SHA-256, if it is known.
+    pub hash: Option<Digest>,
 }
 
 /// A process further up.
@@ -74,6 +83,8 @@ pub struct Process {
     pub args_truncated: bool,
     /// Ancestors, nearest first, as they were when they forked.
     pub ancestors: Arc<[Ancestor]>,
+    /// Whether it was started with its terminal as standard input and error.
+    pub interactive: bool,
     ended: Option<Instant>,
 }
 
@@ -82,7 +93,7 @@ impl Process {
     /// A process with an image, one before it, arguments and ancestors.
     pub fn known(image: Image, previous: Image, args: Arc<[String]>, ancestors: Arc<[Ancestor]>) -> Self {
         let (key, previous) = (Key::new(7, 0), Some(previous));
-        Self { key, start: 0, image, previous, args, args_truncated: true, ancestors, ended: None }
+        Self { key, start: 0, image, previous, args, args_truncated: true, ancestors, ..Self::default() }
     }
 }
 
@@ -91,6 +102,7 @@ impl Process {
 pub struct Processes {
     table: HashMap<Key, Process>,
     ended: VecDeque<(Instant, Key)>,
+    paths: Paths,
     /// Container of a cgroup.
     pub containers: Containers,
 }
@@ -105,12 +117,13 @@ impl Processes {
     /// Reads /proc.
     #[must_use]
     pub fn from_proc(containers: Containers) -> Self {
-        let mut processes = Self { table: HashMap::new(), ended: VecDeque::new(), containers };
+        let mut processes = Self { table: HashMap::new(), ended: VecDeque::new(), paths: Paths::default(), containers };
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
         let found: Vec<(Process, Key)> = pids.into_iter().filter_map(|pid| read_process(pid, None)).collect();
         let parents: HashMap<Key, Key> = found.iter().map(|(process, parent)| (process.key, *parent)).collect();
         let keys: Vec<Key> = found.iter().map(|(process, _)| process.key).collect();
+        found.iter().for_each(|(process, _)| processes.paths.learn(&process.image));
         processes.table = found.into_iter().map(|(process, _)| (process.key, process)).collect();
         for key in keys {
             let lineage = processes.lineage(parents.get(&key).copied(), &parents);
@@ -141,23 +154,27 @@ impl Processes {
 
     /// A process forked.
     pub fn fork(&mut self, task: &Task, child: (u32, u64), parent: (u32, u64)) {
-        let parent_key = Key::new(parent.0, parent.1);
-        let forker =
-            if parent.0 == task.tgid { self.of(task).clone() } else { self.known(parent_key).unwrap_or_default() };
-        let first = Ancestor { pid: parent.0, executable: forker.image.path.clone() };
-        let ancestors = std::iter::once(first).chain(forker.ancestors.iter().cloned()).take(ANCESTORS).collect();
+        // The image is that of who forked, also where CLONE_PARENT makes another the parent.
+        let forker = self.of(task).clone();
+        let ancestors = self.descent(parent.0, parent.1);
         let key = Key::new(child.0, child.1);
         self.table.insert(key, Process { key, start: child.1, ancestors, previous: None, ended: None, ..forker });
     }
 
     /// A process replaced its image.
-    pub fn exec(&mut self, task: &Task, image: Image, args: Arc<[String]>, args_truncated: bool) {
+    pub fn exec(&mut self, task: &Task, image: Image, args: Arc<[String]>, args_truncated: bool, interactive: bool) {
         let key = Key::new(task.tgid, task.start);
-        let process = self.table.entry(key).or_insert_with(|| Process { key, start: task.start, ..Process::default() });
+        self.paths.learn(&image);
+        if !self.table.contains_key(&key) {
+            let ancestors = self.descent(task.parent, task.parent_start);
+            self.table.insert(key, Process { key, start: task.start, ancestors, ..Process::default() });
+        }
+        let process = self.table.entry(key).or_default();
         let before = std::mem::replace(&mut process.image, image);
         process.previous = (!before.file.is_none()).then_some(before);
         process.args = args;
         process.args_truncated = args_truncated;
+        process.interactive = interactive;
         process.ended = None;
     }
 
@@ -180,20 +197,16 @@ impl Processes {
         }
     }
 
+    /// The hash of a file that some run has become known.
+    pub fn hashed(&mut self, file: FileId, digest: Digest) {
+        let images = self.table.values_mut().map(|process| &mut process.image);
+        images.filter(|image| image.file == file && image.hash.is_none()).for_each(|image| image.hash = Some(digest));
+    }
+
     /// How many are known.
     #[must_use]
     pub fn len(&self) -> usize {
         self.table.len()
-    }
-
-    fn known(&self, key: Key) -> Option<Process> {
-        self.table.get(&key).cloned()
-    }
-
-    /// The process by its key, if it is known.
-    #[must_use]
-    pub fn get(&self, pid: u32, start: u64) -> Option<&Process> {
-        self.table.get(&Key::new(pid, start))
     }
 
     /// The acting process of an event. One that was missed is read from /proc if it still lives; the image
@@ -202,15 +215,7 @@ impl Processes {
         let key = Key::new(task.tgid, task.start);
         let right = self.table.get(&key).is_some_and(|process| process.image.file == task.executable);
         if !right {
-            let found = read_process(task.tgid, Some(key)).map(|(process, _)| process);
-            let process = self.table.entry(key).or_insert_with(|| Process { key, ..Process::default() });
-            process.start = task.start;
-            let live = found.filter(|_| !task.executable.is_none());
-            let path = live.as_ref().map(|live| live.image.path.clone()).unwrap_or_default();
-            process.image = Image { path, file: task.executable };
-            if let Some(live) = live {
-                process.args = live.args;
-            }
+            self.mend(key, task);
         }
         self.table.entry(key).or_insert_with(|| Process { key, ..Process::default() })
     }
@@ -226,6 +231,7 @@ impl Default for Process {
             args: Arc::new([]),
             args_truncated: false,
             ancestors: Arc::new([]),
+            interactive: false,
             ended: None,
         }
     }
@@ -239,26 +245,6 @@ pub fn split_args(bytes: &[u8]) -> Arc<[String]> {
         return Arc::new([]);
     }
     bytes.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect()
-}
-
-/// A process as /proc shows it, if it is the one meant, and its parent (without start time).
-fn read_process(pid: u32, expected: Option<Key>) -> Option<(Process, Key)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = &stat[stat.rfind(')')? + 2..];
-    let mut fields = after_name.split(' ');
-    let parent = fields.nth(1)?.parse().ok()?;
-    let ticks: u64 = fields.nth(17)?.parse().ok()?;
-    let key = Key { pid, ticks };
-    if expected.is_some_and(|expected| expected != key) {
-        return None;
-    }
-    let link = format!("/proc/{pid}/exe");
-    let path =
-        fs::read_link(&link).map(|p| String::from_utf8_lossy(p.as_os_str().as_bytes()).into()).unwrap_or_default();
-    let file = fs::metadata(&link).map(|meta| file_id(&meta)).unwrap_or_default();
-    let args = split_args(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
-    let process = Process { key, start: ticks * TICK, image: Image { path, file }, args, ..Process::default() };
-    Some((process, Key { pid: parent, ticks: u64::MAX }))
 }
 
 /// A process that runs now, as /proc shows it; it has no ancestors here.
@@ -277,7 +263,7 @@ pub fn is_alive(pid: u32, start: u64) -> bool {
 #[must_use]
 pub fn file_id(meta: &fs::Metadata) -> FileId {
     use std::os::unix::fs::MetadataExt as _;
-    FileId { ino: meta.ino(), dev: kernel_device(meta.dev()), pad: 0 }
+    FileId { ino: meta.ino(), dev: kernel_device(meta.dev()), generation: 0 }
 }
 
 /// The kernel's own encoding of a device number, from the one that stat gives.
@@ -291,32 +277,38 @@ mod tests {
     use super::*;
 
     fn task(tgid: u32, start: u64, ino: u64) -> Task {
-        Task { tgid, tid: tgid, start, executable: FileId { ino, dev: 1, pad: 0 }, ..Task::default() }
+        Task { tgid, tid: tgid, start, executable: FileId { ino, dev: 1, generation: 0 }, ..Task::default() }
     }
 
     fn table() -> Processes {
-        Processes { table: HashMap::new(), ended: VecDeque::new(), containers: Containers::none() }
+        Processes {
+            table: HashMap::new(),
+            ended: VecDeque::new(),
+            paths: Paths::default(),
+            containers: Containers::none(),
+        }
     }
 
     fn image(path: &str, ino: u64) -> Image {
-        Image { path: path.into(), file: FileId { ino, dev: 1, pad: 0 } }
+        Image { path: path.into(), file: FileId { ino, dev: 1, generation: 0 }, hash: None }
     }
 
     #[test]
     fn a_child_has_its_parents_image_until_it_execs() {
         let mut all = table();
         let parent = task(4_000_100, 5 * TICK, 7);
-        all.exec(&parent, image("/bin/bash", 7), split_args(b"bash\0-c\0"), false);
+        all.exec(&parent, image("/bin/bash", 7), split_args(b"bash\0-c\0"), false, true);
         all.fork(&parent, (4_000_101, 9 * TICK), (4_000_100, 5 * TICK));
         let child = task(4_000_101, 9 * TICK, 7);
         assert_eq!(&*all.of(&child).image.path, "/bin/bash");
         all.exec(
-            &Task { executable: FileId { ino: 8, dev: 1, pad: 0 }, ..child },
+            &Task { executable: FileId { ino: 8, dev: 1, generation: 0 }, ..child },
             image("/bin/ls", 8),
             Arc::new([]),
             false,
+            true,
         );
-        let child = all.of(&Task { executable: FileId { ino: 8, dev: 1, pad: 0 }, ..child });
+        let child = all.of(&Task { executable: FileId { ino: 8, dev: 1, generation: 0 }, ..child });
         assert_eq!(child.previous.as_ref().map(|i| &*i.path), Some("/bin/bash"));
         assert_eq!(*child.ancestors, [Ancestor { pid: 4_000_100, executable: "/bin/bash".into() }]);
     }
@@ -324,7 +316,7 @@ mod tests {
     #[test]
     fn a_reused_id_is_another_process() {
         let mut all = table();
-        all.exec(&task(4_000_100, TICK, 7), image("/bin/old", 7), Arc::new([]), false);
+        all.exec(&task(4_000_100, TICK, 7), image("/bin/old", 7), Arc::new([]), false, false);
         assert_eq!(&*all.of(&task(4_000_100, 9 * TICK, 9)).image.path, "");
     }
 
@@ -332,7 +324,7 @@ mod tests {
     fn the_ended_are_kept_for_a_while() {
         let mut all = table();
         let one = task(4_000_100, TICK, 7);
-        all.exec(&one, image("/bin/x", 7), Arc::new([]), false);
+        all.exec(&one, image("/bin/x", 7), Arc::new([]), false, false);
         let end = Instant::now();
         all.exit(&one, end);
         all.sweep(end + KEEP / 2);

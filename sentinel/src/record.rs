@@ -121,8 +121,15 @@ impl Recorder {
         Ok(Self { lines: Some(lines), state, writer: Some(writer), sequence: 0 })
     }
 
-    /// Records an event with the kernel's verdict; `rule` is the kernel's.
-    pub fn event(&mut self, input: &Value, common: &Common, verdict: Verdict, blocked: &Blocked, rule: Option<&Rule>) {
+    /// Records an event with the kernel's verdict, and the control group that it happened in; `rule` is the kernel's.
+    pub fn event(
+        &mut self,
+        input: &Value,
+        common: &Common,
+        verdict: Verdict,
+        (blocked, group): (&Blocked, Option<&str>),
+        rule: Option<&Rule>,
+    ) {
         self.sequence += 1;
         let mut sentinel = json!({
             "sequence": self.sequence,
@@ -130,6 +137,9 @@ impl Recorder {
             "blocked": verdict.refused == 1,
             "would_block": verdict.refused == 1 || (verdict.rule != 0 && verdict.origin != origin::EXEMPTION),
         });
+        if let Some(group) = group {
+            sentinel["cgroup"] = json!(group);
+        }
         if let Some(rule) = rule {
             sentinel["rule"] = json!(rule.id);
         }

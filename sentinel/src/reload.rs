@@ -14,13 +14,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _, event::AccessKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use rules::testing::{self, TestOptions, TestOutcome};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
     config::{Config, DEFAULT_FILE, Flags, Tests},
     policy::{self, Read},
+    watcher::{slow, watcher},
 };
 
 mod stamp;
@@ -31,6 +32,8 @@ pub use stamp::Stamps;
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Files are looked at this often without being told.
 const POLL: Duration = Duration::from_secs(2);
+/// What is watched.
+const WHAT: &str = "policies";
 
 /// What could be in force.
 pub struct Candidate {
@@ -82,8 +85,12 @@ impl Reload {
     pub fn start(flags: Flags, config: &Config, seen: Stamps) -> Result<Self> {
         let (wakes, inbox) = channel();
         let (sender, attempts) = unbounded_channel();
+        let touched = wakes.clone();
+        let tell = move || {
+            let _ = touched.send(Wake::Touched);
+        };
         let mut thread = Thread {
-            watcher: config.watch.then(|| watcher(wakes.clone())).flatten(),
+            watcher: config.watch.then(|| watcher(WHAT, POLL, tell)).flatten(),
             watching: config.watch,
             watched: BTreeSet::new(),
             paths: paths(&flags, config),
@@ -124,25 +131,6 @@ pub fn paths(flags: &Flags, config: &Config) -> Vec<PathBuf> {
     let settings = flags.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
     let keys = config.verification.keys.values().map(|key| &key.file);
     config.policy.iter().chain(&config.data).chain(keys).cloned().chain([settings]).collect()
-}
-
-/// Tells of changes; opening and reading are none.
-fn watcher(wakes: Sender<Wake>) -> Option<RecommendedWatcher> {
-    let handler = move |event: notify::Result<notify::Event>| {
-        let touched = match event.map(|event| event.kind) {
-            Ok(EventKind::Access(AccessKind::Close(_))) => true,
-            Ok(EventKind::Access(_)) => false,
-            Ok(_) | Err(_) => true,
-        };
-        if touched {
-            let _ = wakes.send(Wake::Touched);
-        }
-    };
-    notify::recommended_watcher(handler).map_err(|error| slow(&error)).ok()
-}
-
-fn slow(error: &notify::Error) {
-    tracing::warn!("changes of policies are noticed within {} s only: {error}", POLL.as_secs());
 }
 
 struct Thread {
@@ -239,7 +227,7 @@ impl Thread {
                 Ok(()) => {
                     watched.insert(new.clone());
                 }
-                Err(error) => slow(&error),
+                Err(error) => slow(WHAT, POLL, &error),
             }
         }
         self.watched = watched;
@@ -276,6 +264,9 @@ fn run_tests(config: &Config) -> Result<()> {
         verification: config.verification.clone(),
         ..TestOptions::default()
     };
+    if !testing::any(&options) {
+        return Ok(());
+    }
     let report = testing::run(&options)
         .map_err(|errors| anyhow::anyhow!("the tests of the policies are not usable:\n{errors}"))?;
     let failed = report.cases.iter().filter_map(|case| {

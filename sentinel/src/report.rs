@@ -9,10 +9,16 @@ use sentinel_common::event::kind;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    attendance::Gap,
+    audit::Audit,
     canary::Proof,
     config::{Bypass, Mode},
     daemon::Daemon,
-    kernel::{HookState, attach::Scope, hooks::Attach},
+    kernel::{
+        HookState,
+        attach::Scope,
+        hooks::{Attach, FILE_TRUNCATE, Hook, NO_SUCH_HOOK, NOT_NEEDED},
+    },
     notices,
     policy::mode_word,
     reach,
@@ -25,9 +31,18 @@ use crate::{
 };
 
 /// Kinds that are counted, with their names.
-const KINDS: [(u16, &str); 10] = [
+pub const KINDS: [(u16, &str); 20] = [
     (kind::EXEC, "exec"),
     (kind::OPEN, "open"),
+    (kind::CREATE, "create"),
+    (kind::RENAME, "rename"),
+    (kind::LINK, "link"),
+    (kind::UNLINK, "unlink"),
+    (kind::TRUNCATE, "truncate"),
+    (kind::SETATTR, "setattr"),
+    (kind::MOUNT, "mount"),
+    (kind::MMAP, "mmap"),
+    (kind::PTRACE, "ptrace"),
     (kind::CONNECT, "connect"),
     (kind::SEND, "send"),
     (kind::PACKET, "packet"),
@@ -35,6 +50,7 @@ const KINDS: [(u16, &str); 10] = [
     (kind::FORK, "fork"),
     (kind::EXIT, "exit"),
     (kind::BEFORE_EXEC, "exec_note"),
+    (kind::GROUP, "cgroup"),
     (kind::ANSWER, "dns_answer"),
 ];
 
@@ -42,6 +58,8 @@ const KINDS: [(u16, &str); 10] = [
 const OPEN_EXITS: &str = "sys_exit_open";
 /// The hook that names destinations, which can be switched off.
 const INGRESS: &str = "ingress";
+/// The hook that hashes executables, where it can.
+const HASHES: &str = "bprm_hash";
 /// The hook on network devices, which is on in enforce mode only.
 const FORWARD: &str = "forward";
 
@@ -78,7 +96,7 @@ impl Daemon {
             geo: self.geo_status(),
             exemptions: self.exemptions(),
             sinks: serde_json::to_value(self.pipeline.alerting.sinks.status())?,
-            gaps: Vec::new(),
+            gaps: self.attendance.gaps.clone(),
             sockets: self.sockets.tally.clone(),
             jurisdictions: self.jurisdictions.tally.clone(),
             entries: self.pipeline.verdicts.iter().count(),
@@ -90,6 +108,7 @@ impl Daemon {
             refused_reload: self.refused_reload.clone(),
             failing_tests: self.failing_tests.clone(),
             operator_blocks: world.operator.iter().count(),
+            audit: self.pipeline.alerting.audit.as_ref().map(Audit::status),
         })
     }
 
@@ -126,10 +145,15 @@ impl Daemon {
             let all = self.kernel.hooks.iter().zip(hooks);
             all.filter(|(state, _)| state.hook.refuses && (state.attached || state.hook.attach != Attach::Devices))
         };
-        let unproven = refusing().filter(|(_, status)| !status.proven).map(|(state, status)| {
-            let why = status.reason.as_deref().unwrap_or("no canary has proved it");
-            format!("{}: {}: {why}", state.hook.family.as_str(), status.name)
-        });
+        let of_some_rules = |hook: &Hook| hook.on_changes() || hook.on_mappings() || hook.on_traces() || hook.hashes();
+        let open = |which: fn(&Hook) -> bool| {
+            let all = refusing().filter(|(state, status)| which(state.hook) && !status.proven && !unneeded(status));
+            let all: Vec<String> = all.map(|(_, status)| format!("{}: {}", status.name, why(status))).collect();
+            (!all.is_empty()).then(|| grouped(&all).join("; "))
+        };
+        let unproven = refusing().filter(|(state, status)| !status.proven && !of_some_rules(state.hook));
+        let unproven =
+            unproven.map(|(state, status)| format!("{}: {}: {}", state.hook.family.as_str(), status.name, why(status)));
         let proven = |name| hooks.iter().any(|hook| hook.name == name && hook.proven);
         let reach = reach::of(self.pipeline.world.policies.rules(), &self.pipeline.world.standing);
         Facts {
@@ -139,27 +163,31 @@ impl Daemon {
             egress_rules: reach.egress,
             change_rules: reach.changes,
             exec_rules: reach.execs,
+            changes_open: open(Hook::on_changes),
+            loader_open: open(Hook::on_mappings),
+            subject_rules: reach::tells_programs_apart(&self.pipeline.world.standing),
+            traces_open: open(Hook::on_traces),
+            hash_rules: self.pipeline.world.unknowns.hash.is_some(),
+            hashes_late: open(Hook::hashes),
             scoped: self.kernel.scoped(),
             bypass_allowed: self.config.bypass == Bypass::Allow,
             bypass_closed: proven("socket_create") && proven("file_open"),
             devices_unwatched: hooks
                 .iter()
                 .find(|hook| hook.name == FORWARD && !hook.proven)
-                .map(unwatched)
+                .map(|hook| why(hook).to_owned())
                 .or_else(|| self.kernel.devices_refused()),
             socket_destroy: self.sockets.unavailable.clone(),
             old_geo: self.old_geo(),
             jurisdictions: self.jurisdictions.reasons(),
+            no_pins: self.kernel.no_pins.clone(),
         }
     }
 
     /// In monitor mode the reasons also say what is not seen, and what enforcing would get wrong.
     fn with_coverage(&self, mut reasons: Vec<String>, hooks: &[HookStatus]) -> Vec<String> {
         let missing = hooks.iter().filter(|hook| unseen(hook));
-        reasons.extend(missing.map(|hook| {
-            let why = hook.reason.as_deref().unwrap_or("no canary has proved it");
-            format!("not seen by {}: {why}", hook.name)
-        }));
+        reasons.extend(missing.map(|hook| format!("not seen by {}: {}", hook.name, why(hook))));
         reasons.extend(self.jurisdictions.reasons());
         reasons
     }
@@ -249,15 +277,28 @@ fn database_status(info: &DatabaseInfo) -> DatabaseStatus {
     }
 }
 
-/// Why network devices are not watched.
-fn unwatched(hook: &HookStatus) -> String {
-    hook.reason.clone().unwrap_or_else(|| "no canary has proved it".to_owned())
+/// Why a hook is not proved.
+fn why(hook: &HookStatus) -> &str {
+    hook.reason.as_deref().unwrap_or("no canary has proved it")
+}
+
+/// Whether nothing is missed without a hook: no rule needs it, or this kernel does not.
+fn unneeded(hook: &HookStatus) -> bool {
+    idle(hook) || (hook.name == FILE_TRUNCATE && hook.reason.as_deref() == Some(NO_SUCH_HOOK))
+}
+
+/// Whether a hook is not attached because no rule needs it.
+fn idle(hook: &HookStatus) -> bool {
+    hook.reason.as_deref() == Some(NOT_NEEDED)
 }
 
 /// Whether something is not seen because this hook does not work. Those that stand in for another hook, or are switched
 /// off, are not missed.
 fn unseen(hook: &HookStatus) -> bool {
-    let unneeded = hook.name == OPEN_EXITS || ([INGRESS, FORWARD].contains(&hook.name.as_str()) && !hook.attached);
+    let unneeded = unneeded(hook)
+        || hook.name == HASHES
+        || hook.name == OPEN_EXITS
+        || ([INGRESS, FORWARD].contains(&hook.name.as_str()) && !hook.attached);
     !unneeded && !hook.proven
 }
 
@@ -330,7 +371,8 @@ pub fn text(status: &Status) -> String {
 
 fn write_text(out: &mut String, s: &Status) -> std::fmt::Result {
     let (enforcement, coverage) = (s.enforcement.as_str().to_uppercase(), s.coverage.as_str().to_uppercase());
-    writeln!(out, "Sentinel {}  pid {}  mode {}  scope {}", s.version, s.pid, s.mode, s.scope)?;
+    let process = if s.pid == 0 { "no daemon".to_owned() } else { format!("pid {}", s.pid) };
+    writeln!(out, "Sentinel {}  {process}  mode {}  scope {}", s.version, s.mode, s.scope)?;
     writeln!(out, "enforcement  {enforcement}   coverage {coverage}")?;
     grouped(&s.reasons).iter().try_for_each(|reason| writeln!(out, "             - {reason}"))?;
     writeln!(
@@ -343,7 +385,7 @@ fn write_text(out: &mut String, s: &Status) -> std::fmt::Result {
     write_geo(out, &s.geo)?;
     s.exemptions.iter().try_for_each(|exemption| write_exemption(out, exemption))?;
     writeln!(out, "{:<22} {:>8} {:>7} {:>12} {:>9} {:>9}", "hook", "attached", "proven", "runs", "refused", "would")?;
-    for hook in &s.hooks {
+    for hook in s.hooks.iter().filter(|hook| !idle(hook)) {
         let mark = |yes| if yes { "yes" } else { "no" };
         let (attached, proven) = (mark(hook.attached), mark(hook.proven));
         writeln!(
@@ -351,6 +393,10 @@ fn write_text(out: &mut String, s: &Status) -> std::fmt::Result {
             "{:<22} {attached:>8} {proven:>7} {:>12} {:>9} {:>9}",
             hook.name, hook.runs, hook.refused, hook.would_refuse
         )?;
+    }
+    let idle: Vec<&str> = s.hooks.iter().filter(|hook| idle(hook)).map(|hook| hook.name.as_str()).collect();
+    if !idle.is_empty() {
+        writeln!(out, "off, as {NOT_NEEDED}: {}", idle.join(", "))?;
     }
     write_counters(out, s)
 }
@@ -418,6 +464,7 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
     if s.operator_blocks > 0 {
         writeln!(out, "ordered      {} blocks by operators, see sentinel block list", s.operator_blocks)?;
     }
+    s.gaps.iter().try_for_each(|gap| write_gap(out, gap))?;
     if let Some(failing) = &s.failing_tests {
         writeln!(out, "tests of the policies do not pass: {failing}")?;
     }
@@ -425,6 +472,13 @@ fn write_counters(out: &mut String, s: &Status) -> std::fmt::Result {
         writeln!(out, "reload refused: {refused}")?;
     }
     Ok(())
+}
+
+fn write_gap(out: &mut String, gap: &Gap) -> std::fmt::Result {
+    let until = gap.until.as_deref().unwrap_or("now");
+    let number = |count: Option<u64>| count.map_or_else(|| "an unknown number".to_owned(), |count| count.to_string());
+    let (refused, lost) = (number(gap.refused), number(gap.lost));
+    writeln!(out, "gap          {} to {until}: {}; {refused} refused, {lost} of events not read", gap.from, gap.why)
 }
 
 fn write_recording(out: &mut String, recording: &Recording) -> std::fmt::Result {
@@ -436,9 +490,13 @@ fn write_recording(out: &mut String, recording: &Recording) -> std::fmt::Result 
 
 /// What is said at the end.
 #[must_use]
-pub fn summary(status: &Status, sinks: &[alerts::SinkStatus], left: &[String]) -> String {
+pub fn summary(status: &Status, sinks: &[alerts::SinkStatus], left: &[String], stays: bool) -> String {
     let mut out = String::from("\nSentinel has stopped; ");
-    out += &if left.is_empty() { "nothing of it is left in the kernel".to_owned() } else { left.join("; ") };
+    out += &match (stays, left.is_empty()) {
+        (true, _) => "enforcement stays in the kernel until `sentinel stop --disable`".to_owned(),
+        (false, true) => "nothing of it is left in the kernel".to_owned(),
+        (false, false) => left.join("; "),
+    };
     out += ".\n";
     let _ = write_counters(&mut out, status);
     for sink in sinks {

@@ -111,7 +111,8 @@ impl Finding {
         };
         // The hook that refuses what such a socket sends; alerts name [`HOOK`] instead.
         let hook = hooks::by_id(hook::EGRESS).unwrap_or(&hooks::HOOKS[0]);
-        let common = Common { time: clock::boot_now(), hook, flags: unknown | flag::IN_SCOPE, verdict, task };
+        let common =
+            Common { time: clock::boot_now(), hook, flags: unknown | flag::IN_SCOPE, verdict, task, credentials: None };
         Network {
             common,
             kind: kind::CONNECT,

@@ -12,7 +12,10 @@ use std::{
 use geoip::{Country, CountrySet, Region, Selection, Votes};
 use ipnet::IpNet;
 use rules::{Access, Exemption, PathPattern, Protocol, StandingEntry, StandingValue, Subjects};
-use sentinel_common::verdict::{Entry, Subject, flag, limit, origin};
+use sentinel_common::{
+    FileId, hook,
+    verdict::{Entry, Subject, flag, limit, origin},
+};
 use thiserror::Error;
 
 use crate::{
@@ -20,11 +23,22 @@ use crate::{
     config::{Mode, Unknown},
     countries::CountryRules,
     embargo::Programmes,
-    guard,
+    guard::{self, Own},
+    identity::Identities,
+    kernel::contents::AllowLists,
+    kernel::lent::Wanted,
     kernel::verdicts::{Held, LONGEST_PATH, Place, Table, Target},
-    process::file_id,
+    labels::Labels,
     world::{Numbers, Rule, only_reported, standing_rule},
 };
+
+mod images;
+mod places;
+mod remarks;
+
+pub use remarks::Remark;
+
+pub use images::{Images, LIBRARIES, Unknowns, about_hashes};
 
 /// A standing rule that cannot be put in force.
 #[derive(Debug, Error)]
@@ -34,6 +48,7 @@ pub struct StandingError {
     line: u32,
     id: String,
     what: String,
+    code: &'static str,
 }
 
 impl StandingError {
@@ -41,7 +56,7 @@ impl StandingError {
     #[must_use]
     pub fn diagnostic(&self, text: &dyn Fn(&str) -> String) -> rules::Diagnostic {
         let message = if self.id.is_empty() { self.what.clone() } else { format!("rule {}: {}", self.id, self.what) };
-        rules::Diagnostic::at(&self.file, &text(&self.file), self.line, 1, message).code("standing-refused")
+        rules::Diagnostic::at(&self.file, &text(&self.file), self.line, 1, message).code(self.code)
     }
 }
 
@@ -57,10 +72,26 @@ pub struct Compiled {
     pub entries: Vec<(Place, Held)>,
     /// Rules about countries.
     pub countries: CountryRules,
+    /// Rules with subjects, by these.
+    pub lent: Wanted,
     /// Subject limits.
     pub limits: BTreeSet<(u32, u32, u64, u32)>,
+    /// The files that entries are about by identity.
+    pub files: Vec<FileId>,
+    /// Labelled directories.
+    trees: Vec<places::Tree>,
+    /// What runs.
+    pub images: Images,
+    /// Lists of what may run.
+    pub allow: AllowLists,
+    /// What was labelled.
+    pub labels: Labels,
     /// What the operator should know.
     pub notices: Vec<String>,
+    /// The same about single rules.
+    pub remarks: Vec<Remark>,
+    /// What would harm the host and is in force because that was forced.
+    pub forced: Vec<String>,
 }
 
 /// A member of a standing rule as it is to be enforced.
@@ -85,6 +116,24 @@ pub struct Setting<'a> {
     pub cgroups: &'a Path,
     /// Generation of the entries.
     pub generation: u32,
+    /// What Sentinel itself needs.
+    pub own: &'a Own,
+    /// Whether rules that would harm the host are taken all the same.
+    pub force: bool,
+}
+
+/// Why a member is not put in force.
+enum Refusal {
+    /// It cannot be.
+    Cannot(String),
+    /// It would harm the host.
+    Harmful(String),
+}
+
+impl From<String> for Refusal {
+    fn from(what: String) -> Self {
+        Self::Cannot(what)
+    }
 }
 
 /// Compiles all entries of a policy set.
@@ -96,18 +145,31 @@ pub fn compile(all: &[Ruling], setting: &Setting, numbers: &mut Numbers) -> Resu
     let mut out = Compiled::default();
     let mut errors = Vec::new();
     let mut allowed = Vec::new();
+    let identities = Identities::read();
     for Ruling { entry, expires } in all {
         let rule = standing_rule(entry, setting.mode, setting.programmes);
         out.notices.extend(on_trial(entry, setting));
         let number = numbers.give(text_of(entry), rule.clone());
-        let one = One { entry, expires: *expires, rule: &rule, number, setting };
-        if let Err(what) = one.compile(&mut out, &mut allowed) {
-            errors.push(StandingError { file: entry.file.clone(), line: entry.line, id: entry.id.clone(), what });
+        let one = One { entry, expires: *expires, rule: &rule, number, setting, identities: &identities };
+        if let Err(refusal) = one.compile(&mut out, &mut allowed) {
+            let (what, code) = match refusal {
+                Refusal::Cannot(what) => (what, "standing-refused"),
+                Refusal::Harmful(what) => (format!("{what} (--force takes it all the same)"), "harmful-rule"),
+            };
+            errors.push(StandingError { file: entry.file.clone(), line: entry.line, id: entry.id.clone(), what, code });
         }
     }
     if let Some(what) = conflict(&out.entries, &allowed) {
-        errors.push(StandingError { file: String::new(), line: 0, id: String::new(), what });
+        errors.push(StandingError { file: String::new(), line: 0, id: String::new(), what, code: "standing-refused" });
     }
+    out.remarks.extend(remarks::contradictions(all, jiff::Timestamp::now().as_second()));
+    let (lists, problem) = out.images.lists(&identities);
+    out.allow = lists;
+    if let Some(what) = problem {
+        errors.push(StandingError { file: String::new(), line: 0, id: String::new(), what, code: "standing-refused" });
+    }
+    let trees = places::entries_of(&out.trees);
+    out.entries.extend(trees);
     allow_list(&allowed, &mut out);
     unknown_countries(all.iter().map(|ruling| &ruling.entry), setting, numbers, &mut out);
     if errors.is_empty() { Ok(out) } else { Err(errors) }
@@ -144,8 +206,8 @@ fn conflict(entries: &[(Place, Held)], allowed: &[Allowed]) -> Option<String> {
 
 /// All that a member says: two equal members are one rule, and a change of any part makes another.
 fn text_of(entry: &StandingEntry) -> String {
-    let StandingEntry { id, value, access, only, except, severity, mode, .. } = entry;
-    format!("{id:?} {value:?} {access:?} {only:?} {except:?} {severity:?} {mode:?}")
+    let StandingEntry { id, value, access, only, except, severity, mode, on_error, .. } = entry;
+    format!("{id:?} {value:?} {access:?} {only:?} {except:?} {severity:?} {mode:?} {on_error:?}")
 }
 
 /// One entry being compiled.
@@ -156,14 +218,16 @@ struct One<'a> {
     rule: &'a Rule,
     number: u32,
     setting: &'a Setting<'a>,
+    identities: &'a Identities,
 }
 
 /// A country that an allow list names, and the entry that refuses the others.
 type Allowed = (Country, Entry);
 
 impl One<'_> {
-    fn compile(&self, out: &mut Compiled, allowed: &mut Vec<Allowed>) -> Result<(), String> {
+    fn compile(&self, out: &mut Compiled, allowed: &mut Vec<Allowed>) -> Result<(), Refusal> {
         let limits = self.limits(out)?;
+        self.lend(limits, out);
         match &self.entry.value {
             StandingValue::BlockCountry(country) => {
                 let set: CountrySet = [country_of(country.0)?].into_iter().collect();
@@ -171,25 +235,42 @@ impl One<'_> {
             }
             StandingValue::AllowCountry(country) => allowed.push((country_of(country.0)?, self.country_entry(limits))),
             StandingValue::BlockCidr(net) => {
-                guard::network(net)?;
+                self.guarded(guard::network(net), out)?;
                 out.entries.push((network_place(Table::Block, net), self.held(limits, u32::MAX, self.expires)));
             }
             StandingValue::BlockPath(pattern) => {
-                if self.access() == 1 << Access::Delete as u32 {
-                    return Err(cannot("access [\"delete\"] alone", "add \"write\""));
-                }
                 self.path(pattern, self.access(), limits, out)?;
+                self.without_path(limits, out);
             }
-            StandingValue::BlockExecutable(pattern) => self.path(pattern, 1 << Access::Exec as u32, limits, out)?,
+            StandingValue::BlockExecutable(pattern) => {
+                self.path(pattern, 1 << Access::Exec as u32, limits, out)?;
+                self.without_path(limits, out);
+            }
             StandingValue::Exemption(exemption) => self.exemption(exemption, limits, out)?,
             StandingValue::BlockRegion(code) => {
                 let selection = Selection::regions([self.region(code)?]);
                 out.countries.block.push((selection, self.country_entry(limits)));
             }
-            StandingValue::BlockHash(_) => return Err(cannot("block_hashes", "use block_executables")),
-            StandingValue::AllowExecutable(_) => return Err(cannot("allow_executables", "use block_executables")),
+            StandingValue::BlockHash(digest) => self.hash(Table::Block, digest, limits, out)?,
+            StandingValue::AllowExecutable(pattern) => self.allow(pattern, limits, out)?,
         }
         Ok(())
+    }
+
+    /// What the guard says, unless it is overruled, which is told.
+    fn guarded(&self, guard: Result<(), String>, out: &mut Compiled) -> Result<(), Refusal> {
+        match guard {
+            Ok(()) => Ok(()),
+            Err(what) if self.setting.force => {
+                let message = format!("rule {}: {what}", self.entry.id);
+                out.remarks.push(Remark::of(self.entry, "harm-forced", &what, "it is in force because of --force"));
+                if !out.forced.contains(&message) {
+                    out.forced.push(message);
+                }
+                Ok(())
+            }
+            Err(what) => Err(Refusal::Harmful(what)),
+        }
     }
 
     /// A region that the databases tell: a rule on another one would look like one and never hold.
@@ -222,7 +303,7 @@ impl One<'_> {
             expires,
             rule: self.number,
             generation: self.setting.generation,
-            hooks: u32::MAX,
+            hook: hook::ANY,
             origin,
             flags: self.flags(),
             limits,
@@ -230,47 +311,7 @@ impl One<'_> {
         Held { entry, access }
     }
 
-    /// A path, and for an exact one also the file that is there now, whatever its other names.
-    fn path(&self, pattern: &PathPattern, access: u32, limits: u16, out: &mut Compiled) -> Result<(), String> {
-        if !guard::spares_host(&self.entry.only) {
-            guard::path(pattern, access)?;
-        }
-        for list in [&self.entry.only, &self.entry.except] {
-            if !list.ports.is_empty() || !list.protocols.is_empty() {
-                return Err(
-                    "ports and protocols have no meaning for files; use them in rules about destinations".into()
-                );
-            }
-        }
-        let held = self.held(limits, access, self.expires);
-        out.entries.push((path_place(Table::Block, pattern)?, held));
-        if let Some(real) = real_path(pattern) {
-            if !guard::spares_host(&self.entry.only) {
-                guard::path(&real, access)?;
-            }
-            out.entries.push((path_place(Table::Block, &real)?, held));
-        }
-        if pattern.prefix {
-            return Ok(());
-        }
-        match fs::metadata(&pattern.path) {
-            Ok(meta) => {
-                let id = file_id(&meta);
-                let target = Target::File { dev: id.dev, ino: id.ino };
-                out.entries.push((Place::new(Table::Block, target, Subject::ANYONE), held));
-            }
-            Err(error) => out.notices.push(format!(
-                "rule {}: {} is protected by its path alone, because it cannot be looked at now: {error}",
-                self.entry.id, pattern.path
-            )),
-        }
-        Ok(())
-    }
-
     fn exemption(&self, exemption: &Exemption, limits: u16, out: &mut Compiled) -> Result<(), String> {
-        if !exemption.hashes.is_empty() {
-            return Err(cannot("exemptions of hashes", "exempt countries, regions, cidrs, paths or executables"));
-        }
         let left = exemption.expires.saturating_sub(jiff::Timestamp::now().as_second());
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else {
             out.notices.push(format!("exemption {} has expired and no longer applies", exemption.id));
@@ -291,11 +332,48 @@ impl One<'_> {
         for pattern in &exemption.paths {
             out.entries.push((path_place(Table::Exempt, pattern)?, held));
         }
+        for digest in &exemption.hashes {
+            out.entries.push((Place::new(Table::Exempt, Target::Hash(*digest), Subject::ANYONE), held));
+        }
         let exec = self.held(limits, 1 << Access::Exec as u32, expires);
         for pattern in &exemption.executables {
             out.entries.push((path_place(Table::Exempt, pattern)?, exec));
         }
         Ok(())
+    }
+
+    /// Takes down that this rule holds for some and not for others. Of two with the same subjects the one that refuses stands.
+    fn lend(&self, limits: u16, out: &mut Compiled) {
+        const SUBJECTS: u16 = limit::ONLY_EXECUTABLE
+            | limit::ONLY_UID
+            | limit::ONLY_CGROUP
+            | limit::EXCEPT_EXECUTABLE
+            | limit::EXCEPT_UID
+            | limit::EXCEPT_CGROUP;
+        if limits & SUBJECTS == 0 {
+            return;
+        }
+        let grants = matches!(self.entry.value, StandingValue::Exemption(_));
+        let held = self.held(limits & SUBJECTS, u32::MAX, self.expires).entry;
+        let flags = held.flags | if grants { flag::GRANT } else { 0 };
+        let entry = Entry { origin: origin::STANDING, flags, ..held };
+        let subjects = |list: &Subjects| {
+            format!("{:?} {:?} {:?} {:?}", list.executables, list.uids, list.cgroups, list.containers)
+        };
+        let text = format!("{grants} {} {}", subjects(&self.entry.only), subjects(&self.entry.except));
+        let known = out.lent.entry(text).or_insert(entry);
+        if known.flags & flag::MONITOR != 0 {
+            *known = entry;
+        }
+    }
+
+    fn executable_id(&self, pattern: &PathPattern) -> Result<FileId, String> {
+        if pattern.prefix {
+            return Err(cannot("a directory in only/except executables", "list the executables"));
+        }
+        self.identities.of(Path::new(&pattern.path)).map_err(|error| {
+            format!("the executable {} that it is limited to cannot be looked at: {error}", pattern.path)
+        })
     }
 
     /// Registers `only` and `except`; the limit bits of the entry.
@@ -323,7 +401,8 @@ impl One<'_> {
         };
         let [executable, uid, cgroup, port, protocol] = bits;
         for pattern in &list.executables {
-            let id = executable_id(pattern)?;
+            let id = self.executable_id(pattern)?;
+            out.labels.note(Path::new(&pattern.path), Some(id));
             add(executable, id.ino, id.dev);
         }
         list.uids.iter().for_each(|value| add(uid, u64::from(*value), 0));
@@ -352,15 +431,6 @@ const fn numbers_of(protocol: Protocol) -> &'static [u64] {
         Protocol::Icmp => &[1, 58],
         Protocol::Sctp => &[132],
     }
-}
-
-fn executable_id(pattern: &PathPattern) -> Result<sentinel_common::FileId, String> {
-    if pattern.prefix {
-        return Err(cannot("a directory in only/except executables", "list the executables"));
-    }
-    fs::metadata(&pattern.path)
-        .map(|meta| file_id(&meta))
-        .map_err(|error| format!("the executable {} that it is limited to cannot be looked at: {error}", pattern.path))
 }
 
 fn cgroup_id(root: &Path, path: &str) -> Result<u64, String> {
@@ -420,7 +490,7 @@ fn unknown_countries<'a>(
         return;
     }
     let rule = numbers.give(UNKNOWN_RULE.to_owned(), unknown_rule(setting.mode));
-    let entry = Entry { rule, generation: setting.generation, hooks: u32::MAX, origin: origin::GEO, ..Entry::NONE };
+    let entry = Entry { rule, generation: setting.generation, hook: hook::ANY, origin: origin::GEO, ..Entry::NONE };
     out.countries.block.push((Selection { include_unknown: true, ..Selection::default() }, entry));
 }
 

@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{jurisdiction, record::Recording, sockets::Tally};
+use crate::{attendance::Gap, jurisdiction, record::Recording, sockets::Tally};
 
 /// How much is enforced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Enforcement {
     /// Everything that policies say, by every hook.
@@ -16,6 +16,7 @@ pub enum Enforcement {
     /// Something is missing; the reasons say what.
     Partial,
     /// Nothing.
+    #[default]
     None,
 }
 
@@ -64,7 +65,7 @@ pub struct HookStatus {
 }
 
 /// Country data in the status.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GeoStatus {
     /// Type of the database.
     #[serde(rename = "type")]
@@ -143,7 +144,7 @@ pub struct RuleStatus {
 }
 
 /// All of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Status {
     /// Version of the daemon.
     pub version: String,
@@ -177,8 +178,8 @@ pub struct Status {
     pub exemptions: Vec<ExemptionStatus>,
     /// Sinks.
     pub sinks: serde_json::Value,
-    /// Times without enforcement.
-    pub gaps: Vec<String>,
+    /// Times without a daemon, or without enforcement.
+    pub gaps: Vec<Gap>,
     /// Connections that were there before their rule.
     pub sockets: Tally,
     /// What the kernel's country table answers.
@@ -203,6 +204,9 @@ pub struct Status {
     /// The recording of events, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<Recording>,
+    /// The audit trail: where it is, and what is wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<serde_json::Value>,
     /// The last reload that was refused, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_reload: Option<String>,
@@ -223,6 +227,18 @@ pub struct Facts {
     pub change_rules: bool,
     /// Whether a rule that refuses execution is in force.
     pub exec_rules: bool,
+    /// Which ways of changing files are not refused, and why; `None`: all are.
+    pub changes_open: Option<String>,
+    /// The same for mapping a file to execute it.
+    pub loader_open: Option<String>,
+    /// Whether a rule holds for some programs, users or control groups and not for others.
+    pub subject_rules: bool,
+    /// Which ways of entering a process that such a rule spares are not refused.
+    pub traces_open: Option<String>,
+    /// Whether a rule is about hashes.
+    pub hash_rules: bool,
+    /// Why the kernel does not hash what it executes, if it does not.
+    pub hashes_late: Option<String>,
     /// Whether the scope is one cgroup.
     pub scoped: bool,
     /// Whether the settings leave sockets and devices alone that send past every hook on destinations.
@@ -237,6 +253,8 @@ pub struct Facts {
     pub old_geo: Option<String>,
     /// Wrong answers of the kernel's country table.
     pub jurisdictions: Vec<String>,
+    /// Why enforcement ends with the daemon, if it does so against what was asked for.
+    pub no_pins: Option<String>,
 }
 
 /// Draws the conclusion.
@@ -271,15 +289,26 @@ pub fn conclude(facts: &Facts) -> (Enforcement, Vec<String>) {
             reasons.push("kernel_replies: replies from kernel sockets belong to no scope".to_owned());
         }
     }
+    if let Some(why) = &facts.no_pins {
+        reasons.push(format!("no_bpffs: enforcement ends with the daemon: {why}"));
+    }
     if let Some(old) = &facts.old_geo {
         reasons.push(format!("geo_age: {old}"));
     }
-    if facts.change_rules {
-        reasons
-            .push("file_changes: only opens are hooked; truncate, rename, link, unlink and mount are not".to_owned());
+    if let Some(open) = facts.changes_open.as_ref().filter(|_| facts.change_rules) {
+        reasons.push(format!("file_changes: changes of files are not refused at {open}"));
     }
-    if facts.exec_rules {
-        reasons.push("exec_by_loader: the dynamic loader can run a refused program as data".to_owned());
+    if let Some(open) = facts.loader_open.as_ref().filter(|_| facts.exec_rules) {
+        reasons.push(format!("exec_by_loader: the dynamic loader can run a refused program as data, at {open}"));
+    }
+    if let Some(open) = facts.traces_open.as_ref().filter(|_| facts.subject_rules) {
+        reasons.push(format!("entered_process: who enters a process that a rule spares is rid of the rule, at {open}"));
+    }
+    if let Some(why) = facts.hashes_late.as_ref().filter(|_| facts.hash_rules) {
+        reasons.push(format!(
+            "hashes: the kernel does not hash what it executes, so a new file is known only after it has run (on_error says \
+             what becomes of it): {why}"
+        ));
     }
     (if reasons.is_empty() { Enforcement::Full } else { Enforcement::Partial }, reasons)
 }
@@ -303,6 +332,34 @@ mod tests {
             assert_eq!(conclude(&bad).0, Enforcement::Partial);
         }
         assert_eq!(conclude(&Facts { any_proven: false, ..good }).0, Enforcement::None);
+    }
+
+    #[test]
+    fn ways_around_rules_on_files_are_a_reason_where_there_is_such_a_rule() {
+        let open = || Some("path_rename: no".to_owned());
+        let facts = Facts { changes_open: open(), loader_open: open(), ..Facts::default() };
+        let facts = Facts { enforce: true, any_proven: true, ..facts };
+        assert_eq!(conclude(&facts).0, Enforcement::Full);
+        let (_, reasons) = conclude(&Facts { change_rules: true, ..facts.clone() });
+        assert!(matches!(&reasons[..], [one] if one.starts_with("file_changes: ")), "{reasons:?}");
+        let (_, reasons) = conclude(&Facts { exec_rules: true, ..facts });
+        assert!(matches!(&reasons[..], [one] if one.starts_with("exec_by_loader: ")), "{reasons:?}");
+    }
+
+    #[test]
+    fn a_way_into_spared_processes_is_a_reason_where_a_rule_spares_some() {
+        let facts = Facts { enforce: true, any_proven: true, traces_open: Some("no".into()), ..Facts::default() };
+        assert_eq!(conclude(&facts).0, Enforcement::Full);
+        let (_, reasons) = conclude(&Facts { subject_rules: true, ..facts });
+        assert!(matches!(&reasons[..], [one] if one.starts_with("entered_process: ")), "{reasons:?}");
+    }
+
+    #[test]
+    fn hashes_that_come_late_are_a_reason_where_a_rule_is_about_hashes() {
+        let facts = Facts { enforce: true, any_proven: true, hashes_late: Some("no".into()), ..Facts::default() };
+        assert_eq!(conclude(&facts).0, Enforcement::Full);
+        let (_, reasons) = conclude(&Facts { hash_rules: true, ..facts });
+        assert!(matches!(&reasons[..], [one] if one.starts_with("hashes: ")), "{reasons:?}");
     }
 
     #[test]

@@ -3,16 +3,22 @@
 //! Invariant: a number, once given, always means the same rule text, so an entry written under an older
 //! generation is still attributed rightly.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use geoip::Votes;
-use rules::{Policies, RuleInfo, Severity, StandingEntry, StandingValue, Technique};
+use rules::{Policies, RuleInfo, Severity, StandingEntry, Technique};
+use sentinel_common::content::Digest;
 
 use crate::{
     config::Mode,
     countries::{ClassTable, CountryVerdicts},
     embargo::Programmes,
+    labels::Labels,
     operator::Blocks,
+    standing::Unknowns,
 };
 
 /// The number of canary entries; never given to a rule.
@@ -124,6 +130,18 @@ impl Numbers {
         number
     }
 
+    /// The number of the rule with this text.
+    #[must_use]
+    pub fn number(&self, text: &str) -> Option<u32> {
+        self.by_text.get(text).copied()
+    }
+
+    /// The text of the rule with this number.
+    #[must_use]
+    pub fn text(&self, number: u32) -> Option<&str> {
+        self.by_text.iter().find(|(_, known)| **known == number).map(|(text, _)| text.as_str())
+    }
+
     /// The rule behind a number.
     #[must_use]
     pub fn rule(&self, number: u32) -> Option<Arc<Rule>> {
@@ -148,10 +166,18 @@ pub struct World {
     pub standing: Vec<StandingEntry>,
     /// What an operator has ordered.
     pub operator: Arc<Blocks>,
+    /// What the paths of standing rules stood for.
+    pub labels: Labels,
+    /// What would harm the host and is in force because that was forced.
+    pub forced: Vec<String>,
     /// Generation of verdict entries.
     pub generation: u32,
     /// Numbers of the event rules, by their index.
     pub event_rules: Vec<u32>,
+    /// What it means that the hash or the path of a file cannot be had.
+    pub unknowns: Unknowns,
+    /// Hashes that rules are about.
+    pub hash_rules: Arc<HashSet<Digest>>,
     /// The rule that unknown countries alert under.
     pub unknown_alerts: bool,
 }
@@ -213,17 +239,7 @@ pub fn standing_rule(entry: &StandingEntry, global: Mode, programmes: &Programme
         rules::StandingRule::AllowExecutables => alerts::Verb::AllowExecutables,
         rules::StandingRule::Exemptions => alerts::Verb::Exemptions,
     };
-    let exemption = match &entry.value {
-        StandingValue::Exemption(exemption) => Some((**exemption).clone()),
-        StandingValue::BlockCountry(_)
-        | StandingValue::AllowCountry(_)
-        | StandingValue::BlockRegion(_)
-        | StandingValue::BlockCidr(_)
-        | StandingValue::BlockPath(_)
-        | StandingValue::BlockExecutable(_)
-        | StandingValue::BlockHash(_)
-        | StandingValue::AllowExecutable(_) => None,
-    };
+    let exemption = entry.value.exemption().cloned();
     Rule {
         id: entry.id.clone(),
         verb,

@@ -81,6 +81,22 @@ fn every_expected_text_has_its_policy() {
 }
 
 #[test]
+fn a_loop_of_links_is_told() {
+    let dir = std::env::temp_dir().join(format!("sentinel-check-loop-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    std::os::unix::fs::symlink(dir.join("loop"), dir.join("loop")).unwrap();
+    let policy = dir.join("loop.rego");
+    let path = dir.join("loop/secret");
+    fs::write(&policy, format!("package sentinel.golden\nblock_paths contains \"{}\"\n", path.display())).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_sentinel")).arg("check").arg("--json").arg(&policy).output().unwrap();
+    fs::remove_dir_all(&dir).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told = json["warnings"].as_array().unwrap().iter().find(|warning| warning["code"] == "path-loop").unwrap();
+    assert_eq!(told["line"], 2);
+    assert!(told["message"].as_str().unwrap().contains("loop of symbolic links"), "{told}");
+}
+
+#[test]
 fn machines_get_the_same_findings() {
     let run = |flag: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_sentinel"))

@@ -5,5 +5,6 @@
 //! scenario happens to use yet are not dead code.
 
 pub mod harness;
+pub mod hour;
 pub mod scenarios;
 pub mod workload;

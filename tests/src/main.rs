@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use sentinel_tests::{
     harness::{act, host, init, runner, scenario::Place},
-    workload,
+    hour, workload,
 };
 
 const USAGE: &str = "\
@@ -16,6 +16,9 @@ usage: sentinel-tests VERB
   list                   list the scenarios
   demo | bench [ARG]...  run that one scenario (inside the VM: cargo xtask demo, cargo xtask bench)
   workload [NAME]...     measure operations without Sentinel; no NAME measures all
+  hour MINUTES           an ordinary hour of a server, recorded (inside the VM: cargo xtask hour)
+  hour-report EVENTS POLICIES EDITED
+                         replay a recorded hour and check that nothing of it is denied
   act OP [-- OP]...      perform system calls and print their errno; `act help` lists them
 ";
 
@@ -41,6 +44,8 @@ fn dispatch() -> Result<ExitCode> {
         "demo" | "bench" => runner::run_one(verb, rest),
         "list" => runner::list(),
         "workload" => workload::main(rest),
+        "hour" => hour::main(rest),
+        "hour-report" => hour::report::main(rest),
         "act" => act::main(rest),
         "-h" | "--help" | "help" => {
             print!("{USAGE}");

@@ -19,18 +19,33 @@ use crate::{
 const ECS: &str = "@elastic/ecs@9.4.0";
 const OCSF: &[&str] = &["ocsf-json-schema==1.2.0", "jsonschema==4.26.0"];
 
+/// Tells scenarios where alerts are kept.
+pub(crate) const KEEP: &str = "SENTINEL_KEEP_ALERTS";
+/// Room for them, bytes. The file is sparse.
+const ROOM: u64 = 256 << 20;
+
+/// The file that scenarios on a kernel, or on the host, keep alerts in: lines with zeros behind them, none yet.
+pub(crate) fn kept(project: &Project, place: &str) -> Result<PathBuf> {
+    let folder = project.cache()?.join("alerts");
+    let path = folder.join(format!("{place}.kept"));
+    let made = fs::create_dir_all(&folder).and_then(|()| fs::File::create(&path)?.set_len(ROOM));
+    made.with_context(|| format!("making {}", path.display()))?;
+    Ok(path)
+}
+
 /// Runs the stage.
 pub(crate) fn run_stage(project: &Project) -> Result<Count> {
     let folder = project.cache()?.join("formats");
     let (modules, python) = (ecs(project, &folder)?, ocsf(project, &folder)?);
     let mut total = written(project)?;
+    scenarios(project)?;
     let (ecs, ocsf) = (lines(project, "ecs")?, lines(project, "ocsf")?);
     let mut node = project.command("node");
     node.arg(project.root.join("tests/formats/ecs.cjs")).arg(modules).args(ecs);
-    add(&mut total, Some(counted(&mut node, scenario_count)?));
+    add(&mut total, Some(counted(&mut node, &mut scenario_count)?));
     let mut python = project.command(python);
     python.arg(project.root.join("tests/formats/ocsf.py")).args(ocsf);
-    add(&mut total, Some(counted(&mut python, scenario_count)?));
+    add(&mut total, Some(counted(&mut python, &mut scenario_count)?));
     Ok(total)
 }
 
@@ -38,7 +53,30 @@ pub(crate) fn run_stage(project: &Project) -> Result<Count> {
 fn written(project: &Project) -> Result<Count> {
     let mut cargo = project.cargo();
     cargo.args(["test", "--package", "alerts", "--test", "formats"]);
-    counted(&mut cargo, cargo_count)
+    counted(&mut cargo, &mut cargo_count)
+}
+
+/// Makes what scenarios have kept one file for each format.
+fn scenarios(project: &Project) -> Result<()> {
+    let folder = project.cache()?.join("alerts");
+    let mut all = Vec::new();
+    for entry in fs::read_dir(&folder).into_iter().flatten() {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "kept") {
+            let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+            all.extend(bytes.into_iter().take_while(|byte| *byte != 0));
+        }
+    }
+    if all.is_empty() {
+        println!("formats: no scenario has been run here, so only alerts of the tests are looked at");
+        return Ok(());
+    }
+    let ecs = folder.join("ecs.jsonl");
+    fs::write(&ecs, all).with_context(|| format!("writing {}", ecs.display()))?;
+    let ocsf = fs::File::create(folder.join("ocsf.jsonl"))?;
+    let mut cargo = project.cargo();
+    cargo.args(["run", "--quiet", "--package", "alerts", "--example", "format", "ocsf"]).arg(ecs);
+    run(cargo.stdout(ocsf)).context("writing the scenarios' alerts in OCSF")
 }
 
 /// What the tests wrote, and what scenarios left in `.vm/alerts`.

@@ -3,10 +3,13 @@
 //! Invariant: every verb does the set-up it needs itself, so that `cargo xtask run` and `cargo xtask test` work in a bare
 //! clone. Not here: what is tested; that is the crates' own tests and the `sentinel-tests` program.
 
+mod coverage;
 mod formats;
 #[cfg(feature = "geodata")]
 mod geodata;
+mod hour;
 mod project;
+mod report;
 mod setup;
 mod stages;
 mod vm;
@@ -62,9 +65,17 @@ enum Verb {
         #[arg(long, default_value = vm::DEFAULT_KERNEL)]
         kernel: String,
     },
+    /// Record an ordinary hour of a server in the VM, and replay it.
+    Hour(hour::Options),
     /// Write docs/rules.md and docs/input.md anew from the shipped policies and the table of fields.
     Docs {
         /// Only tell whether they are current.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write docs/coverage.md anew from the results of the scenarios.
+    Coverage {
+        /// Only tell whether it says more than they show.
         #[arg(long)]
         check: bool,
     },
@@ -99,17 +110,36 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
             if !options.no_build {
                 prepare_vm(&project)?;
             }
-            return vm::run(&project, &options);
+            return vm_command(&project, &options);
         }
         Verb::Demo { kernel } => {
             prepare_vm(&project)?;
             return vm::run(&project, &vm::Options::of(&kernel, &["sentinel-tests", "demo"]));
         }
         Verb::Bench { kernel } => return bench(&project, &kernel),
+        Verb::Hour(options) => {
+            if !options.no_build {
+                prepare_vm(&project)?;
+                setup::run(&project, &[Part::Hour])?;
+            }
+            return hour::run(&project, &options);
+        }
         Verb::Docs { check } => docs(&project, check)?,
+        Verb::Coverage { check } => coverage::run(&project, check)?,
         Verb::Geodata { args } => geodata(&project, &args)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command in the VM; how scenarios came out is kept for the coverage page.
+fn vm_command(project: &Project, options: &vm::Options) -> Result<ExitCode> {
+    let mut results = coverage::Results::default();
+    let status = vm::stream(project, options, &mut |line| {
+        println!("{line}");
+        results.take(line);
+    })?;
+    results.store(project, &format!("vm-{}", options.kernel), false)?;
+    Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
 }
 
 /// Runs the generator, which is an example of the crate that it documents.

@@ -22,6 +22,8 @@ pub(crate) enum Part {
     Lint,
     /// What booting the VM needs besides.
     Vm,
+    /// What the recorded hour needs besides.
+    Hour,
     /// What holding alerts to the schemas of others needs besides.
     Formats,
 }
@@ -36,6 +38,9 @@ pub(crate) fn run(project: &Project, parts: &[Part]) -> Result<()> {
     }
     if parts.contains(&Part::Vm) {
         apt::set_up(project, &VM_PACKAGES, "testing in a VM")?;
+    }
+    if parts.contains(&Part::Hour) {
+        apt::set_up(project, &HOUR_PACKAGES, "recording an hour in a VM")?;
     }
     // Node.js and Python may also come from elsewhere than apt.
     if parts.contains(&Part::Formats) && find_program("npm").is_none() {
@@ -53,11 +58,18 @@ struct Package {
     why: &'static str,
 }
 
-const VM_PACKAGES: [Package; 4] = [
+const VM_PACKAGES: [Package; 5] = [
     Package { name: "qemu-system-x86", why: "boots the test kernels" },
     Package { name: "iproute2", why: "ip sets up the test networks" },
     Package { name: "nftables", why: "nft rewrites destinations in a scenario" },
+    Package { name: "btrfs-progs", why: "mkfs.btrfs makes a file system for scenarios" },
     Package { name: "binutils", why: "strip makes the boot image small" },
+];
+
+const HOUR_PACKAGES: [Package; 3] = [
+    Package { name: "mmdebstrap", why: "makes the Debian that the hour runs on" },
+    Package { name: "e2fsprogs", why: "mkfs.ext4 and debugfs: disks without mounting" },
+    Package { name: "zstd", why: "makes the record small" },
 ];
 
 const NODE_PACKAGES: [Package; 2] = [

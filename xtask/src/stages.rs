@@ -11,8 +11,10 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    formats,
+    coverage::{self, Results},
+    formats, hour,
     project::{Project, as_root, line_of, run as run_command},
+    report,
     setup::{self, Part},
     vm,
 };
@@ -46,17 +48,16 @@ impl Stage {
     }
 }
 
-/// All stages in order; the last one is for all kernels, unless `only` names that of one.
+/// All stages in order; the one for VMs is for all kernels, unless `only` names that of one.
 fn stages(project: &Project, only: Option<&str>) -> Result<Vec<Stage>> {
     let mut stages = vec![
         Stage::new("setup", "what building and testing need", |project| {
-            setup::run(project, &[Part::Build, Part::Lint, Part::Vm, Part::Formats])
+            setup::run(project, &[Part::Build, Part::Lint, Part::Vm, Part::Hour, Part::Formats])
         }),
         Stage::new("format", "cargo fmt --check", |project| run_command(project.cargo().args(["fmt", "--check"]))),
         Stage::new("clippy", "lints, warnings are errors", clippy),
         Stage::new("clippy-kernel", "the same for the kernel programs", clippy_kernel),
         Stage::tests("unit", "tests that need no root", unit_tests),
-        Stage::tests("formats", "alerts by the schemas of others", formats::run_stage),
         Stage::new("build", "sentinel and sentinel-tests, release", build),
         Stage::tests("host", "scenarios on this machine, fenced in", host_tests),
     ];
@@ -66,6 +67,18 @@ fn stages(project: &Project, only: Option<&str>) -> Result<Vec<Stage>> {
     let (name, kernels) = one.map_or_else(|| ("vm".to_owned(), names), |name| (format!("vm-{name}"), vec![name]));
     let what = "scenarios in VMs, one for each kernel, side by side";
     stages.push(Stage::tests(&name, what, move |project| vm_tests(project, &kernels)));
+    stages.push(Stage::tests("hour", "a server's ordinary work in a VM: nothing is denied", hour_test));
+    // Behind the scenarios, whose alerts it reads.
+    stages.push(Stage::tests("formats", "alerts by the schemas of others", formats::run_stage));
+    if only == Some("report") {
+        // Not among all: it needs a browser.
+        stages.push(Stage::tests("report", "an audit report in headless Chromium", |project| {
+            report::check(project).map(|(passed, failed)| Count { passed, failed })
+        }));
+    }
+    stages.push(Stage::new("coverage", "docs/coverage.md says no more than the scenarios showed", |project| {
+        coverage::run(project, true)
+    }));
     Ok(stages)
 }
 
@@ -114,7 +127,7 @@ fn choose<'a>(stages: &'a [Stage], only: Option<&str>) -> Result<Vec<&'a Stage>>
         let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
         bail!("no stage is named `{only}`; there are: {}", names.join(", "));
     }
-    let runs_release = only == "host" || only.starts_with("vm");
+    let runs_release = matches!(only, "host" | "hour") || only.starts_with("vm");
     let wanted = |name: &str| name == only || name == "setup" || (name == "build" && runs_release);
     Ok(stages.iter().filter(|stage| wanted(&stage.name)).collect())
 }
@@ -146,7 +159,7 @@ fn clippy_kernel(project: &Project) -> Result<()> {
 }
 
 fn unit_tests(project: &Project) -> Result<Count> {
-    counted(project.cargo().arg("test"), cargo_count)
+    counted(project.cargo().arg("test"), &mut cargo_count)
 }
 
 fn build(project: &Project) -> Result<()> {
@@ -156,11 +169,19 @@ fn build(project: &Project) -> Result<()> {
 
 fn host_tests(project: &Project) -> Result<Count> {
     let tests = project.release("sentinel-tests");
-    counted(as_root(project, tests, "running the host scenarios")?.arg("host"), scenario_count)
+    let mut results = Results::default();
+    let mut command = as_root(project, tests, "running the host scenarios")?;
+    command.env(formats::KEEP, formats::kept(project, "host")?);
+    let count = counted(command.arg("host"), &mut |line| {
+        results.take(line);
+        scenario_count(line)
+    })?;
+    results.store(project, "host", true)?;
+    Ok(count)
 }
 
 /// Seconds that the scenarios may take in a VM.
-const VM_LIMIT: u64 = 3600;
+const VM_LIMIT: u64 = 4000;
 
 /// A VM waits more than it computes, so those of all kernels run at the same time.
 fn vm_tests(project: &Project, kernels: &[String]) -> Result<Count> {
@@ -182,19 +203,29 @@ fn vm_tests(project: &Project, kernels: &[String]) -> Result<Count> {
 }
 
 fn vm_test(project: &Project, kernel: &str) -> Result<Count> {
-    let mut options = vm::Options::of(kernel, &["sentinel-tests", "vm"]);
+    let keep = format!("{}=/dev/vda exec sentinel-tests vm", formats::KEEP);
+    let mut options = vm::Options::of(kernel, &["sh", "-c", &keep]);
     options.timeout = VM_LIMIT;
-    let mut count = Count::default();
+    options.disks = vec![vm::Disk { image: formats::kept(project, kernel)?, keep: true }];
+    let (mut count, mut results) = (Count::default(), Results::default());
     let code = vm::stream(project, &options, &mut |line| {
         println!("{kernel}| {line}");
+        results.take(line);
         add(&mut count, scenario_count(line));
     })?;
+    results.store(project, &format!("vm-{kernel}"), true)?;
     ensure!(code == 0 || count.failed > 0, "the scenarios in the VM ended with status {code} and no failed test");
     Ok(count)
 }
 
+/// A short hour: everything once.
+fn hour_test(project: &Project) -> Result<Count> {
+    let dir = hour::record(project, &hour::Options::short())?;
+    counted(&mut hour::report(project, &dir), &mut scenario_count)
+}
+
 /// Runs a command whose output is shown line by line and counted.
-pub(crate) fn counted(command: &mut Command, count: fn(&str) -> Option<Count>) -> Result<Count> {
+pub(crate) fn counted(command: &mut Command, count: &mut dyn FnMut(&str) -> Option<Count>) -> Result<Count> {
     let line = line_of(command);
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("starting `{line}`"))?;
     let mut total = Count::default();

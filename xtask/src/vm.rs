@@ -9,6 +9,8 @@ mod image;
 mod modules;
 mod qemu;
 
+pub(crate) use qemu::Disk;
+
 use std::{fs, process::ExitCode};
 
 use anyhow::{Context, Result};
@@ -27,7 +29,7 @@ const KERNELS: &str = "tests/vm/kernels";
 pub(crate) struct Options {
     /// The kernel to boot, a name from tests/vm/kernels.
     #[arg(long, default_value = DEFAULT_KERNEL)]
-    kernel: String,
+    pub(crate) kernel: String,
     /// One processor that counts instructions: guest nanoseconds are instructions.
     #[arg(long)]
     pub(crate) icount: bool,
@@ -43,6 +45,12 @@ pub(crate) struct Options {
     /// Put this program, with the libraries it needs, into the VM's /usr/bin too.
     #[arg(long, value_name = "PROGRAM")]
     add: Vec<std::path::PathBuf>,
+    /// What the VM has as disks.
+    #[arg(skip)]
+    pub(crate) disks: Vec<Disk>,
+    /// Processors, unless instructions are counted.
+    #[arg(skip = 2_u32)]
+    pub(crate) processors: u32,
     /// The command and its arguments.
     #[arg(last = true)]
     command: Vec<String>,
@@ -59,6 +67,8 @@ impl Options {
             keep: false,
             timeout: 900,
             add: Vec::new(),
+            disks: Vec::new(),
+            processors: 2,
             command,
         }
     }
@@ -87,7 +97,9 @@ pub(crate) fn stream(project: &Project, options: &Options, line: &mut dyn FnMut(
         kernel: kernel.image.clone(),
         initrd: scratch.path("initrd"),
         console: scratch.path("console.log"),
+        disks: options.disks.clone(),
         icount: options.icount,
+        processors: options.processors,
         timeout: std::time::Duration::from_secs(options.timeout),
     };
     machine.run(line)

@@ -1,12 +1,13 @@
 //! The native format: one JSON object a line in the names of the Elastic Common Schema, plus the object `sentinel`.
 //!
 //! Invariants: a pure function of the alert; no newline inside a line; what the alert says wins over what the event
-//! brought; every field is one of ECS 9, one of the four extensions, or below `sentinel`.
+//! brought; every field is one of ECS 9, one of the four extensions, or below `sentinel`, where `facts.rs` puts the rest.
 //!
 //! Not here: the categories of an action (`event.rs`), techniques (`threat.rs`), our own object
 //! (`sentinel.rs`).
 
 mod event;
+mod facts;
 mod sentinel;
 mod threat;
 
@@ -16,6 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::alert::{Alert, RuleHit};
 use event::EventFields;
+pub use facts::join as join_facts;
 pub use sentinel::SCHEMA_VERSION;
 use sentinel::SentinelFields;
 use threat::ThreatFields;
@@ -30,15 +32,17 @@ const OWN_FIELDS: &[&str] = &["@timestamp", "message", "ecs", "event", "rule", "
 #[must_use]
 pub fn to_ecs_line(alert: &Alert) -> String {
     let parts = alert.parts();
+    let mut event = parts.event.clone();
+    let facts = facts::split(&mut event);
     let line = EcsLine {
-        timestamp: parts.event.get("@timestamp"),
+        timestamp: event.get("@timestamp"),
         message: alert.message(),
         ecs: EcsFields { version: ECS_VERSION },
         event: EventFields::of(alert),
         rule: parts.rules.first().map(RuleFields::of),
         threat: ThreatFields::of(&parts.rules),
-        rest: Rest { fields: Some(&parts.event), except: OWN_FIELDS },
-        sentinel: SentinelFields::of(alert),
+        rest: Rest { fields: Some(&event), except: OWN_FIELDS },
+        sentinel: SentinelFields::of(alert, &facts),
     };
     // Writing JSON into memory fails only for keys that are no strings, and the types above have none.
     serde_json::to_string(&line).expect("an alert has string keys only")

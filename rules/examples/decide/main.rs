@@ -3,9 +3,11 @@
 //! A decision is every rule that can match the event's kind. Three evaluators: the one Sentinel uses; the register
 //! machine without the shortcuts (every rule of the kind is run); the interpreter. Figures are medians of several
 //! rounds, so that one interruption does not show. With `--rules`, the slowest rules of each event follow, each run
-//! by itself, and with `--check` a target that is missed is an error.
+//! by itself, and with `--check` a target that is missed is an error. With `--events FILE`, a recording (`sentinel run --record`,
+//! `cargo xtask hour`), the realistic mix is what was recorded.
 
 mod events;
+mod recorded;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -27,12 +29,37 @@ fn main() -> Result<(), Failure> {
     let cached = shortcuts.iter().filter(|shortcuts| shortcuts.cached).count();
     println!("{filtered} have a condition on single fields, the results of {cached} are kept\n");
     single_events(&policies);
-    let missed = [streams(&policies), threads(&policies)].concat();
+    let realistic = Realistic::of_arguments()?;
+    let missed = [streams(&policies, &realistic)?, threads(&policies, &realistic)?].concat();
     if missed.is_empty() || !flag("--check") { Ok(()) } else { Err(missed.join("; ").into()) }
 }
 
 fn flag(name: &str) -> bool {
     std::env::args().any(|argument| argument == name)
+}
+
+/// What a host does in an hour: made up here, or recorded.
+struct Realistic(Option<String>);
+
+impl Realistic {
+    fn of_arguments() -> Result<Realistic, Failure> {
+        let mut arguments = std::env::args().skip_while(|argument| argument != "--events");
+        match (arguments.next(), arguments.next()) {
+            (Some(_), None) => Err("--events needs the file of a recording".into()),
+            (_, file) => Ok(Realistic(file)),
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        if self.0.is_some() { "recorded events" } else { "made-up mix" }
+    }
+
+    fn events(&self, count: u32) -> Result<Vec<Event>, Failure> {
+        match &self.0 {
+            Some(file) => recorded::read(file, count as usize),
+            None => Ok(mix(count)),
+        }
+    }
 }
 
 fn single_events(policies: &Arc<Policies>) {
@@ -106,13 +133,14 @@ fn build_time() -> u128 {
 }
 
 /// Decisions a second on streams of events. Returns the targets that were missed.
-fn streams(policies: &Arc<Policies>) -> Vec<String> {
+fn streams(policies: &Arc<Policies>, realistic: &Realistic) -> Result<Vec<String>, Failure> {
     println!(
         "decisions/s   {:>16} {:>11} {:>12} {:>9} {:>7} {:>8} {:>13}",
         "sentinel", "machine", "interpreter", "ratio", "target", "known", "instructions"
     );
     let mut missed = Vec::new();
-    for (name, events, target) in [("distinct events", distinct(30_000), 3.0), ("recorded mix", mix(200_000), 10.0)] {
+    let streams = [("distinct events", distinct(30_000), 3.0), (realistic.name(), realistic.events(200_000)?, 10.0)];
+    for (name, events, target) in streams {
         let mut evaluator = Evaluator::new(policies.clone(), PATIENT);
         let fast = median_rate(&events, 3, |events| {
             evaluator.forget();
@@ -121,11 +149,11 @@ fn streams(policies: &Arc<Policies>) -> Vec<String> {
         let counters = evaluator.counters();
         let known = 100 * counters.hits / (counters.hits + counters.misses + counters.uncached).max(1);
         let mut machine = Evaluator::plain(policies.clone(), PATIENT);
-        let all = median_rate(&events[..8_000], 3, |events| run(&mut machine, events));
+        let all = median_rate(&sample(&events, 8_000), 3, |events| run(&mut machine, events));
         let mut interpreter = Evaluator::interpreted(policies.clone(), PATIENT);
-        let slow = median_rate(&events[..800], 3, |events| run(&mut interpreter, events));
+        let slow = median_rate(&sample(&events, 800), 3, |events| run(&mut interpreter, events));
         let ratio = fast / slow;
-        let instructions = mean_instructions(policies, &events[..500]);
+        let instructions = mean_instructions(policies, &sample(&events, 500));
         println!(
             "{name:<18} {fast:>11.0} {all:>11.0} {slow:>12.0} {ratio:>8.1}x {target:>6.0}x {known:>7}% {instructions:>13}"
         );
@@ -134,7 +162,13 @@ fn streams(policies: &Arc<Policies>) -> Vec<String> {
         }
     }
     println!();
-    missed
+    Ok(missed)
+}
+
+/// So many of the events, evenly spaced, so that every part of a recording is among them.
+fn sample(events: &[Event], count: usize) -> Vec<Event> {
+    let count = count.min(events.len());
+    (0..count).map(|n| events[n * events.len() / count].clone()).collect()
 }
 
 /// Instructions of the machine for one decision: of the rules that can fire, and of all.
@@ -164,32 +198,35 @@ fn median_rate(events: &[Event], rounds: usize, mut run: impl FnMut(&[Event]) ->
 
 /// Decisions a second from one thread and from two, each with its own evaluator and events: by the clock, and by the
 /// time the threads had a processor, which other work on the machine does not change.
-fn threads(policies: &Arc<Policies>) -> Vec<String> {
-    let rates = |threads: usize| {
+fn threads(policies: &Arc<Policies>, realistic: &Realistic) -> Result<Vec<String>, Failure> {
+    let rates = |threads: usize| -> Result<(f64, f64), Failure> {
+        // Each thread's events are its own: those of another would be counted references that both write to.
+        let streams = (0..threads).map(|_| realistic.events(100_000)).collect::<Result<Vec<_>, _>>()?;
         let start = std::sync::Barrier::new(threads);
-        let one = || {
-            let events = mix(100_000);
+        let one = |events: &[Event]| {
             let mut evaluator = Evaluator::new(policies.clone(), PATIENT);
-            run(&mut evaluator, &events);
+            run(&mut evaluator, events);
             start.wait();
             let before = processor_seconds();
-            let rate = median_rate(&events, 7, |events| run(&mut evaluator, events));
+            let rate = median_rate(events, 7, |events| run(&mut evaluator, events));
             let used = processor_seconds() - before;
-            (rate, if used > 0.0 { 700_000.0 / used } else { 0.0 })
+            let decisions = 7.0 * u32::try_from(events.len()).map_or(0.0, f64::from);
+            (rate, if used > 0.0 { decisions / used } else { 0.0 })
         };
-        std::thread::scope(|scope| {
-            let running: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+        let rates = std::thread::scope(|scope| {
+            let running: Vec<_> = streams.iter().map(|events| scope.spawn(|| one(events))).collect();
             let rates = running.into_iter().map(|thread| thread.join().unwrap_or_default());
             rates.fold((0.0, 0.0), |(clock, processor), rate| (clock + rate.0, processor + rate.1))
-        })
+        });
+        Ok(rates)
     };
-    let (one, two) = (rates(1), rates(2));
+    let (one, two) = (rates(1)?, rates(2)?);
     let (clock, processor) = (two.0 / one.0, two.1 / one.1);
     println!("one thread         {:>11.0} decisions/s, {:>9.0} a second of processor", one.0, one.1);
     println!("two threads        {:>11.0} decisions/s, {:>9.0} a second of processor", two.0, two.1);
     println!("scaling            {clock:>10.2}x by the clock, {processor:.2}x by processor time, target 1.8x");
     let missed = format!("two threads: {processor:.2} times one by processor time, 1.8 wanted");
-    if processor < 1.8 { vec![missed] } else { Vec::new() }
+    Ok(if processor < 1.8 { vec![missed] } else { Vec::new() })
 }
 
 /// Seconds this thread had a processor. Nothing where the kernel does not count them.

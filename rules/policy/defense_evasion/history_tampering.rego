@@ -3,7 +3,9 @@
 # description: The record of typed commands is removed, emptied or switched off.
 package sentinel.history_tampering
 
+import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_container_runtime
 import data.sentinel.lib.programs.by_package_manager
@@ -31,13 +33,14 @@ caretakers := {"userdel", "deluser", "rsync", "systemd-tmpfiles"}
 #   maturity: stable
 alert contains msg if {
 	input.event.action in {"open", "unlink", "truncate", "rename", "link"}
-	input.file.name in shell_history_files
 	changed
+	some path in file_names
+	files.name(path) in shell_history_files
 	not programs.is_shell(input.process)
 	not programs.expected(input.process, caretakers)
 	not by_package_manager
 	not by_container_runtime
-	msg := sprintf("%s changes the history file %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s changes the history file %s", [input.process.executable, path])
 }
 
 # METADATA

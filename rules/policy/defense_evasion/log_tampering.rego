@@ -5,6 +5,7 @@ package sentinel.log_tampering
 
 import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_container_runtime
 import data.sentinel.lib.programs.by_package_manager
@@ -34,12 +35,13 @@ protected_logs := [
 #   maturity: stable
 alert contains msg if {
 	input.event.action in {"open", "unlink", "truncate", "rename"}
-	input.file.path in login_records
 	changed
+	some path in file_names
+	path in login_records
 	not programs.expected(input.process, record_keepers)
 	not by_package_manager
 	not by_container_runtime
-	msg := sprintf("%s changes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s changes %s", [input.process.executable, path])
 }
 
 # METADATA

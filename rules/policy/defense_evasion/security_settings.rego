@@ -5,6 +5,7 @@ package sentinel.security_settings
 
 import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_container_runtime
 import data.sentinel.lib.programs.by_package_manager
@@ -31,9 +32,10 @@ caretaker_scripts := {"/usr/sbin/ufw", "/usr/sbin/firewalld", "/usr/bin/firewall
 deny contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	files.below(input.file.path, settings)
+	some path in file_names
+	files.below(path, settings)
 	programs.is_network_service(input.process.executable)
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -47,13 +49,14 @@ deny contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	files.below(input.file.path, settings)
+	some path in file_names
+	files.below(path, settings)
 	not programs.is_network_service(input.process.executable)
 	not programs.expected(input.process, caretakers | editors)
 	not caretaker_script
 	not by_package_manager
 	not by_container_runtime
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -66,8 +69,8 @@ alert contains msg if {
 #   maturity: stable
 alert contains msg if {
 	input.event.action == "open"
-	input.file.path in {"/sys/fs/selinux/enforce", "/sys/fs/selinux/disable"}
 	changed
+	input.file.path in {"/sys/fs/selinux/enforce", "/sys/fs/selinux/disable"}
 	not programs.expected(input.process, {"setenforce", "systemd", "load_policy"})
 	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
 }

@@ -5,6 +5,7 @@ package sentinel.web_shell
 
 import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 
 # These pass requests on and never write a page.
@@ -25,9 +26,10 @@ web_roots := ["/var/www/", "/srv/www/", "/srv/http/", "/usr/share/nginx/", "/usr
 deny contains msg if {
 	input.event.action in {"open", "create", "rename", "link"}
 	changed
-	script_below_root
+	some path in file_names
+	script_below_root(path)
 	programs.base(input.process.executable) in proxies
-	msg := sprintf("%s writes the script %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes the script %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -41,10 +43,11 @@ deny contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link"}
 	changed
-	script_below_root
+	some path in file_names
+	script_below_root(path)
 	programs.is_network_service(input.process.executable)
 	not programs.base(input.process.executable) in proxies
-	msg := sprintf("%s writes the script %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes the script %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -58,14 +61,15 @@ alert contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link"}
 	changed
-	script_below_root
+	some path in file_names
+	script_below_root(path)
 	some part in ["/uploads/", "/upload/", "/media/", "/files/", "/images/", "/avatars/"]
-	contains(lower(input.file.path), part)
+	contains(lower(path), part)
 	not programs.base(input.process.executable) in proxies
-	msg := sprintf("%s writes the script %s among uploads", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes the script %s among uploads", [input.process.executable, path])
 }
 
-script_below_root if {
-	lower(input.file.extension) in script_extensions
-	files.below(input.file.path, web_roots)
+script_below_root(path) if {
+	lower(files.extension(path)) in script_extensions
+	files.below(path, web_roots)
 }

@@ -19,6 +19,21 @@ changed if input.file.write
 
 changed if input.event.action in {"create", "rename", "link", "unlink", "truncate"}
 
+# The names that an event is about: that of its file, and of a rename or a hard link the new one too.
+file_names contains input.file.path
+
+file_names contains input.file.target_path
+
+# The last part of a path.
+name(path) := parts[count(parts) - 1] if parts := split(path, "/")
+
+# What follows the last dot of the name, if something stands before it.
+extension(path) := parts[count(parts) - 1] if {
+	parts := split(name(path), ".")
+	count(parts) > 1
+	parts != ["", parts[1]]
+}
+
 below(path, directories) if {
 	some directory in directories
 	startswith(path, directory)

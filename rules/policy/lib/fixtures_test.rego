@@ -21,6 +21,14 @@ open(executable, path) := object.union(event("open", process(executable, [execut
 
 write(executable, path) := object.union(open(executable, path), {"file": {"write": true, "create": true}})
 
+# A file gets another name; a hard link is told the same way.
+rename(executable, path, target) := object.union(
+	open(executable, path),
+	{"event": {"action": "rename"}, "file": {"target_path": target}},
+)
+
+link(executable, path, target) := object.union(rename(executable, path, target), {"event": {"action": "link"}})
+
 unlink(executable, path) := object.union(open(executable, path), {"event": {"action": "unlink"}})
 
 connect(executable, ip, port) := object.union(event("connect", process(executable, [executable], "/usr/bin/bash")), {

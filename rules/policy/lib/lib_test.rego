@@ -39,6 +39,15 @@ test_package_manager_as_python_script if {
 	programs.by_package_manager with input as fx.started_by(fx.open("/usr/sbin/useradd", "/etc/shadow"), "/usr/bin/python3.9", ["/usr/bin/python3.9", "/usr/bin/dnf", "install", "x"])
 }
 
+test_questions_of_packages if {
+	asks := fx.open("/usr/bin/perl", "/etc/shadow")
+	programs.by_package_manager with input as fx.args(asks, ["/usr/bin/perl", "-w", "/usr/sbin/dpkg-preconfigure", "--apt"])
+	not programs.by_package_manager with input as fx.args(asks, ["/usr/bin/perl", "-e", "/usr/sbin/dpkg-preconfigure", "--apt"])
+	not programs.by_package_manager with input as fx.args(asks, ["/usr/bin/perl", "-w", "/tmp/dpkg-preconfigure"])
+	copied := fx.open("/tmp/perl", "/etc/shadow")
+	not programs.by_package_manager with input as fx.args(copied, ["/tmp/perl", "-w", "/usr/sbin/dpkg-preconfigure"])
+}
+
 test_copy_of_a_package_manager_is_none if {
 	not programs.by_package_manager with input as fx.under(fx.open("/usr/bin/cat", "/etc/shadow"), "/tmp/dpkg")
 }

@@ -99,6 +99,14 @@ runs_package_script(process) if {
 	process.args[1] in package_manager_scripts
 }
 
+# What apt runs to ask a package's questions before unpacking it. The switch is part of the script's first line; with `-e` in its
+# place perl would run something else.
+runs_package_script(process) if {
+	base(process.executable) == "perl"
+	installed(process.executable)
+	array.slice(process.args, 1, 3) == ["-w", "/usr/sbin/dpkg-preconfigure"]
+}
+
 # A server started this, directly or through a shell.
 by_network_service if is_network_service(input.process.previous.executable)
 

@@ -4,6 +4,7 @@
 package sentinel.account_files
 
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_container_runtime
 import data.sentinel.lib.programs.by_package_manager
@@ -27,9 +28,10 @@ account_tools := {
 deny contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	authentication_setup
+	some path in file_names
+	authentication_setup(path)
 	programs.is_network_service(input.process.executable)
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -43,9 +45,10 @@ deny contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	input.file.path in account_databases
+	some path in file_names
+	path in account_databases
 	unexpected(account_tools)
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -59,10 +62,11 @@ alert contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	startswith(input.file.path, "/etc/sudoers")
+	some path in file_names
+	startswith(path, "/etc/sudoers")
 	unexpected({"visudo"})
 	not programs.expected(input.process.parent, {"visudo"})
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -76,21 +80,22 @@ alert contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	pam_file
+	some path in file_names
+	pam_file(path)
 	unexpected({"pam-auth-update", "authselect"})
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # sudoers and PAM, but not the databases: an entry on /etc/passwd would also stop the server from looking up its own user.
-authentication_setup if startswith(input.file.path, "/etc/sudoers")
+authentication_setup(path) if startswith(path, "/etc/sudoers")
 
-authentication_setup if pam_file
+authentication_setup(path) if pam_file(path)
 
-pam_file if startswith(input.file.path, "/etc/pam.d/")
+pam_file(path) if startswith(path, "/etc/pam.d/")
 
-pam_file if {
-	contains(input.file.path, "/security/pam_")
-	endswith(input.file.path, ".so")
+pam_file(path) if {
+	contains(path, "/security/pam_")
+	endswith(path, ".so")
 }
 
 unexpected(names) if {

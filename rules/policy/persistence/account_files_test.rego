@@ -52,3 +52,8 @@ test_pam_configuration if {
 test_pam_module if {
 	count(alert) == 1 with input as fx.write("/usr/bin/cp", "/usr/lib/x86_64-linux-gnu/security/pam_unix.so")
 }
+
+test_accounts_renamed_into_place if {
+	count(alert) >= 1 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/etc/passwd")
+	count(alert) == 0 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/tmp/y")
+}

@@ -5,6 +5,7 @@ package sentinel.boot_files
 
 import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_container_runtime
 import data.sentinel.lib.programs.by_package_manager
@@ -30,9 +31,10 @@ boot_tools := {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	files.below(input.file.path, boot_files)
+	some path in file_names
+	files.below(path, boot_files)
 	unexpected
-	msg := sprintf("%s writes the boot file %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes the boot file %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -46,9 +48,10 @@ alert contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	files.below(input.file.path, module_files)
+	some path in file_names
+	files.below(path, module_files)
 	unexpected
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 unexpected if {

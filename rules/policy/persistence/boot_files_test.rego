@@ -37,3 +37,8 @@ test_package_manager_passes if {
 test_reading_passes if {
 	count(alert) == 0 with input as fx.open("/usr/bin/cat", "/boot/config-6.12")
 }
+
+test_a_boot_file_renamed_into_place if {
+	count(alert) == 1 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/boot/grub/grub.cfg")
+	count(alert) == 0 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/tmp/y")
+}

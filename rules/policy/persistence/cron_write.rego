@@ -5,6 +5,7 @@ package sentinel.cron_write
 
 import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_container_runtime
 import data.sentinel.lib.programs.by_package_manager
@@ -24,9 +25,10 @@ job_managers := {"crontab", "cron", "crond", "at", "atd", "anacron", "run-parts"
 deny contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	files.below(input.file.path, job_files)
+	some path in file_names
+	files.below(path, job_files)
 	programs.is_network_service(input.process.executable)
-	msg := sprintf("%s writes the job file %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes the job file %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -40,10 +42,11 @@ deny contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	files.below(input.file.path, job_files)
+	some path in file_names
+	files.below(path, job_files)
 	not programs.is_network_service(input.process.executable)
 	not programs.expected(input.process, job_managers)
 	not by_package_manager
 	not by_container_runtime
-	msg := sprintf("%s writes the job file %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes the job file %s", [input.process.executable, path])
 }

@@ -44,3 +44,13 @@ test_reading_passes if {
 test_other_file_passes if {
 	count(deny | alert) == 0 with input as fx.write("/usr/bin/redis-server", "/var/lib/redis/dump.rdb")
 }
+
+test_a_job_renamed_into_place if {
+	alert == {"/usr/bin/mv writes the job file /etc/cron.d/x"} with input as fx.rename("/usr/bin/mv", "/tmp/x", "/etc/cron.d/x")
+	count(alert) == 1 with input as fx.link("/usr/bin/ln", "/tmp/x", "/etc/cron.d/x")
+	count(deny) == 1 with input as fx.rename("/usr/bin/redis-server", "/tmp/x", "/var/spool/cron/crontabs/root")
+}
+
+test_renamed_elsewhere_passes if {
+	count(deny | alert) == 0 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/srv/x")
+}

@@ -5,6 +5,7 @@ package sentinel.hooks
 
 import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_container_runtime
 import data.sentinel.lib.programs.by_package_manager
@@ -29,10 +30,11 @@ git_programs := {"git", "pre-commit", "lefthook", "husky"}
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	files.below(input.file.path, package_hooks)
+	some path in file_names
+	files.below(path, package_hooks)
 	not programs.expected(input.process, editors)
 	unexpected
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -46,10 +48,11 @@ alert contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	python_hook
+	some path in file_names
+	python_hook(path)
 	not installs_python
 	unexpected
-	msg := sprintf("%s writes the Python hook %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes the Python hook %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -63,19 +66,20 @@ alert contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	contains(input.file.path, "/.git/hooks/")
-	not endswith(input.file.name, ".sample")
+	some path in file_names
+	contains(path, "/.git/hooks/")
+	not endswith(files.name(path), ".sample")
 	not programs.name(input.process) in git_programs | editors
 	unexpected
-	msg := sprintf("%s writes the git hook %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes the git hook %s", [input.process.executable, path])
 }
 
-python_hook if input.file.name in python_hooks
+python_hook(path) if files.name(path) in python_hooks
 
-python_hook if {
-	input.file.extension == "pth"
+python_hook(path) if {
+	files.extension(path) == "pth"
 	some part in ["/site-packages/", "/dist-packages/"]
-	contains(input.file.path, part)
+	contains(path, part)
 }
 
 # pip and its like are Python scripts: python3 -m pip, /usr/bin/pip, or uv itself.

@@ -4,6 +4,7 @@
 package sentinel.ld_preload
 
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs.by_package_manager
 import data.sentinel.lib.programs.command_line
 
@@ -17,8 +18,9 @@ import data.sentinel.lib.programs.command_line
 #   maturity: stable
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
-	input.file.path == "/etc/ld.so.preload"
 	changed
+	some path in file_names
+	path == "/etc/ld.so.preload"
 	not by_package_manager
 	msg := sprintf("%s writes /etc/ld.so.preload", [input.process.executable])
 }

@@ -26,3 +26,8 @@ test_shell_with_a_library_in_dev_shm if {
 test_installed_library_passes if {
 	count(alert) == 0 with input as fx.exec("/usr/bin/bash", "/usr/bin/env", ["env", "LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2", "redis-server"])
 }
+
+test_preload_renamed_into_place if {
+	count(alert) == 1 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/etc/ld.so.preload")
+	count(alert) == 0 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/tmp/y")
+}

@@ -3,7 +3,9 @@
 # description: What every new shell of a user runs first. The files of the whole system are in systemd_unit_write.
 package sentinel.shell_rc_files
 
+import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_container_runtime
 import data.sentinel.lib.programs.by_package_manager
@@ -27,10 +29,11 @@ home_makers := {"useradd", "adduser", "usermod", "mkhomedir_helper", "oddjobd-mk
 #   maturity: stable
 deny contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
-	input.file.name in rc_files
 	changed
+	some path in file_names
+	files.name(path) in rc_files
 	programs.is_network_service(input.process.executable)
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -43,11 +46,12 @@ deny contains msg if {
 #   maturity: incubating
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
-	input.file.name in rc_files
 	changed
+	some path in file_names
+	files.name(path) in rc_files
 	not programs.is_network_service(input.process.executable)
 	not programs.expected(input.process, editors | home_makers)
 	not by_package_manager
 	not by_container_runtime
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }

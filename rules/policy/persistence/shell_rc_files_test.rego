@@ -32,3 +32,8 @@ test_shell_reads_its_file if {
 test_other_files_pass if {
 	count(deny | alert) == 0 with input as data.sentinel.events.open_write
 }
+
+test_a_start_file_renamed_into_place if {
+	count(alert) == 1 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/root/.bashrc")
+	count(alert) == 0 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/tmp/y")
+}

@@ -3,7 +3,9 @@
 # description: Who may log in without a password, changed by something other than the tools for it.
 package sentinel.ssh_authorized_keys
 
+import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 
 key_managers := {"ssh-keygen", "google_guest_agent", "google_authorized_keys", "sshd", "sshd-session", "useradd", "userdel", "usermod"}
@@ -19,9 +21,10 @@ key_managers := {"ssh-keygen", "google_guest_agent", "google_authorized_keys", "
 deny contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	contains(input.file.path, "/.ssh/")
+	some path in file_names
+	contains(path, "/.ssh/")
 	programs.is_network_service(input.process.executable)
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -35,8 +38,9 @@ deny contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	startswith(input.file.name, "authorized_keys")
+	some path in file_names
+	startswith(files.name(path), "authorized_keys")
 	not programs.is_network_service(input.process.executable)
 	not programs.expected(input.process, key_managers)
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }

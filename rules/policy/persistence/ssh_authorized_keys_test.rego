@@ -31,3 +31,8 @@ test_sshd_reads if {
 test_known_hosts_pass if {
 	count(deny | alert) == 0 with input as fx.write("/usr/bin/ssh", "/home/ann/.ssh/known_hosts")
 }
+
+test_keys_renamed_into_place if {
+	count(alert) == 1 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/root/.ssh/authorized_keys")
+	count(alert) == 0 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/tmp/y")
+}

@@ -4,6 +4,7 @@
 package sentinel.ssh_server_config
 
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_container_runtime
 import data.sentinel.lib.programs.by_package_manager
@@ -20,12 +21,13 @@ import data.sentinel.lib.programs.editors
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	settings
+	some path in file_names
+	settings(path)
 	not programs.expected(input.process, editors)
 	not by_cloud_init
 	not by_package_manager
 	not by_container_runtime
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -39,15 +41,16 @@ alert contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	login_program
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	some path in file_names
+	login_program(path)
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
-settings if startswith(input.file.path, "/etc/ssh/sshd_config")
+settings(path) if startswith(path, "/etc/ssh/sshd_config")
 
-login_program if input.file.path == "/etc/ssh/sshrc"
+login_program(path) if path == "/etc/ssh/sshrc"
 
-login_program if endswith(input.file.path, "/.ssh/rc")
+login_program(path) if endswith(path, "/.ssh/rc")
 
 by_cloud_init if {
 	some argument in input.process.args

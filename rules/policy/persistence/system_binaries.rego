@@ -5,6 +5,7 @@ package sentinel.system_binaries
 
 import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_container_runtime
 import data.sentinel.lib.programs.by_package_manager
@@ -25,9 +26,10 @@ caretakers := {"ldconfig", "ldconfig.real", "update-alternatives", "alternatives
 deny contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	files.below(input.file.path, system_files)
+	some path in file_names
+	files.below(path, system_files)
 	programs.is_network_service(input.process.executable)
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -41,13 +43,14 @@ deny contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	files.below(input.file.path, system_files)
-	not input.file.extension in {"pyc", "cache"}
+	some path in file_names
+	files.below(path, system_files)
+	not files.extension(path) in {"pyc", "cache"}
 	not programs.is_network_service(input.process.executable)
 	not programs.expected(input.process, caretakers)
 	not by_package_manager
 	not by_container_runtime
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # METADATA

@@ -38,3 +38,8 @@ test_own_program_changed if {
 test_reading_passes if {
 	count(deny | alert) == 0 with input as fx.open("/usr/bin/cp", "/usr/bin/ls")
 }
+
+test_a_program_renamed_into_place if {
+	count(alert) == 1 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/usr/bin/ls")
+	count(alert) == 0 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/tmp/y")
+}

@@ -5,6 +5,7 @@ package sentinel.systemd_unit_write
 
 import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_container_runtime
 import data.sentinel.lib.programs.by_package_manager
@@ -27,9 +28,10 @@ service_managers := {"systemd", "systemd-executor", "systemctl", "systemd-sysv-i
 deny contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	startup_file
+	some path in file_names
+	startup_file(path)
 	programs.is_network_service(input.process.executable)
-	msg := sprintf("%s writes the start-up file %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes the start-up file %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -43,14 +45,15 @@ deny contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	startup_file
+	some path in file_names
+	startup_file(path)
 	not programs.is_network_service(input.process.executable)
 	not programs.expected(input.process, service_managers)
 	not by_package_manager
 	not by_container_runtime
-	msg := sprintf("%s writes the start-up file %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes the start-up file %s", [input.process.executable, path])
 }
 
-startup_file if files.below(input.file.path, startup_files)
+startup_file(path) if files.below(path, startup_files)
 
-startup_file if contains(input.file.path, "/.config/systemd/user/")
+startup_file(path) if contains(path, "/.config/systemd/user/")

@@ -40,3 +40,8 @@ test_package_script_passes if {
 test_reading_passes if {
 	count(deny | alert) == 0 with input as fx.open("/usr/bin/cat", "/etc/systemd/system/x.service")
 }
+
+test_a_unit_renamed_into_place if {
+	count(alert) == 1 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/etc/systemd/system/x.service")
+	count(alert) == 0 with input as fx.rename("/usr/bin/mv", "/tmp/x", "/tmp/y")
+}

@@ -5,6 +5,7 @@ package sentinel.polkit_files
 
 import data.sentinel.lib.files
 import data.sentinel.lib.files.changed
+import data.sentinel.lib.files.file_names
 import data.sentinel.lib.programs
 import data.sentinel.lib.programs.by_container_runtime
 import data.sentinel.lib.programs.by_package_manager
@@ -23,9 +24,10 @@ rights := ["/etc/polkit-1/", "/usr/share/polkit-1/", "/var/lib/polkit-1/", "/etc
 deny contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	files.below(input.file.path, rights)
+	some path in file_names
+	files.below(path, rights)
 	programs.is_network_service(input.process.executable)
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }
 
 # METADATA
@@ -39,11 +41,12 @@ deny contains msg if {
 alert contains msg if {
 	input.event.action in {"open", "create", "rename", "link", "truncate"}
 	changed
-	files.below(input.file.path, rights)
-	input.file.name != "opasswd"
+	some path in file_names
+	files.below(path, rights)
+	files.name(path) != "opasswd"
 	not programs.is_network_service(input.process.executable)
 	not programs.expected(input.process, editors | {"pam-auth-update", "authselect", "snapd", "dbus-daemon"})
 	not by_package_manager
 	not by_container_runtime
-	msg := sprintf("%s writes %s", [input.process.executable, input.file.path])
+	msg := sprintf("%s writes %s", [input.process.executable, path])
 }

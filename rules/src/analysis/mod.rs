@@ -21,6 +21,7 @@ use std::fmt;
 use corpus::Corpus;
 pub use entry::beyond_entry;
 use graph::Definition;
+use regorus::{Value, unstable::Expr};
 
 /// Paths below `input`, dotted. An index that is not known until evaluation is `*`, as in
 /// `process.ancestors.*.name`; all of `input` is the empty path.
@@ -70,6 +71,18 @@ pub(crate) fn fields_read(corpus: &Corpus, definition: Definition) -> FieldSet {
     let reached = corpus.graph.reachable(look.edges);
     let paths = reached.iter().flat_map(|node| &corpus.graph.nodes[*node].input);
     look.input.iter().chain(paths).map(|path| path.join(".")).collect()
+}
+
+/// The value of a literal.
+pub(crate) fn literal(expr: &Expr) -> Option<Value> {
+    match expr {
+        Expr::String { value, .. }
+        | Expr::RawString { value, .. }
+        | Expr::Number { value, .. }
+        | Expr::Bool { value, .. }
+        | Expr::Null { value, .. } => Some(value.clone()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

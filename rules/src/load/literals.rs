@@ -5,6 +5,7 @@ use regorus::Value;
 use regorus::unstable::{AssignOp, Expr, Literal, Rule, RuleHead};
 
 use crate::analysis::corpus::Corpus;
+use crate::analysis::literal;
 use crate::analysis::names::literal_text;
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::fields::Problem;
@@ -34,7 +35,7 @@ pub(super) fn check(corpus: &Corpus, found: &Found, rule: &RuleInfo, findings: &
             }
         }
         Expr::Array { .. } | Expr::Set { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } => {
-            let value = constant(written).unwrap_or_else(Value::new_array);
+            let value = literal(written).unwrap_or_else(Value::new_array);
             report(written, member::wrong_type(rule.verb, &value));
         }
         _ => {}
@@ -50,7 +51,7 @@ pub(super) fn scope(corpus: &Corpus, found: &Found) -> WrittenScope {
         Expr::Object { fields, .. } => {
             let known = fields.iter().all(|(_, key, _)| literal_text(key).is_some());
             let scope = fields.iter().find(|(_, key, _)| literal_text(key).as_deref() == Some("scope"));
-            match scope.map(|(_, _, value)| constant(value).and_then(|value| member::read_scope(&value).ok())) {
+            match scope.map(|(_, _, value)| literal(value).and_then(|value| member::read_scope(&value).ok())) {
                 Some(Some(scope)) => WrittenScope::Is(scope),
                 Some(None) => WrittenScope::Computed,
                 None if known => WrittenScope::Default,
@@ -83,7 +84,7 @@ fn check_field(rule: &RuleInfo, name: &str, key: &Expr, value: &Expr, report: &m
     if let Err(problem) = member::check_key(rule.verb, name) {
         return report(key, problem);
     }
-    match constant(value) {
+    match literal(value) {
         None => {}
         Some(constant) => {
             if let Err(problem) = member::check_field(rule.verb, name, &constant) {
@@ -106,17 +107,5 @@ fn check_scope(rule: &RuleInfo, at: &Expr, value: &Value, report: &mut dyn FnMut
     if !fits {
         let message = format!("\"scope\": no event this rule matches has what \"{scope}\" blocks");
         report(at, Problem::new(message).hint("network events have a destination, all others a file"));
-    }
-}
-
-/// The value of a literal.
-fn constant(expr: &Expr) -> Option<Value> {
-    match expr {
-        Expr::String { value, .. }
-        | Expr::RawString { value, .. }
-        | Expr::Number { value, .. }
-        | Expr::Bool { value, .. }
-        | Expr::Null { value, .. } => Some(value.clone()),
-        _ => None,
     }
 }

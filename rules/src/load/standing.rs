@@ -17,7 +17,7 @@ use crate::load::annotation::Annotation;
 use crate::load::compile::{Package, entry_path};
 use crate::load::definitions::{Found, Role};
 use crate::standing::{AccessSet, StandingEntry, StandingRule, StandingValue, Subjects, read_member};
-use crate::vocabulary::Severity;
+use crate::vocabulary::{OnError, Severity};
 
 /// Longest a standing rule may take.
 const TIME: Duration = Duration::from_secs(10);
@@ -103,6 +103,7 @@ fn template(rule: StandingRule, source: &Source, found: &Found, annotation: &Ann
         rule_name: rule,
         severity: annotation.severity.unwrap_or(Severity::Medium),
         mode: annotation.mode,
+        on_error: annotation.on_error.unwrap_or(OnError::Alert),
         techniques: annotation.techniques.clone().unwrap_or_default(),
         title: annotation.title.clone().unwrap_or_default(),
         file: source.file.clone(),

@@ -12,7 +12,7 @@ use std::fmt;
 
 use ipnet::IpNet;
 
-use crate::vocabulary::{Mode, Severity, Technique, words};
+use crate::vocabulary::{Mode, OnError, Severity, Technique, words};
 
 pub(crate) use members::read_member;
 pub use subjects::{Protocol, Subjects};
@@ -101,6 +101,24 @@ pub enum StandingValue {
     AllowExecutable(PathPattern),
     /// Let this through, whatever else says no.
     Exemption(Box<Exemption>),
+}
+
+impl StandingValue {
+    /// The exemption, if it is one.
+    #[must_use]
+    pub fn exemption(&self) -> Option<&Exemption> {
+        match self {
+            Self::Exemption(exemption) => Some(exemption),
+            Self::BlockCountry(_)
+            | Self::AllowCountry(_)
+            | Self::BlockRegion(_)
+            | Self::BlockCidr(_)
+            | Self::BlockPath(_)
+            | Self::BlockExecutable(_)
+            | Self::BlockHash(_)
+            | Self::AllowExecutable(_) => None,
+        }
+    }
 }
 
 /// A documented exception to the standing rules and blocklist entries.
@@ -199,6 +217,8 @@ pub struct StandingEntry {
     pub severity: Severity,
     /// The member's mode, else the definition's; `None` is the global mode.
     pub mode: Option<Mode>,
+    /// What it means that the path or the hash of a file cannot be had.
+    pub on_error: OnError,
     /// MITRE ATT&CK techniques of the definition.
     pub techniques: Vec<Technique>,
     /// Title of the definition; may be empty.

@@ -23,7 +23,7 @@ use crate::analysis::graph::{Definition, rule_path};
 use crate::diagnostic::{Findings, LoadErrors};
 use crate::load;
 use crate::load::compile;
-use crate::load::parse::message;
+use crate::load::parse::{Text, message};
 use crate::load::sources::{self, Request, Sources};
 
 pub use coverage::FileCoverage;
@@ -112,17 +112,29 @@ pub fn run(options: &TestOptions) -> Result<TestReport, LoadErrors> {
     run_with(options, &|_, _| {})
 }
 
-/// Like [`run`]; `progress` is told before each test how many are done and how many there are.
-pub fn run_with(options: &TestOptions, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<TestReport, LoadErrors> {
+/// Whether there can be any test: looked for in the texts alone, so that nothing is compiled where nobody has written one.
+#[must_use]
+pub fn any(options: &TestOptions) -> bool {
     let mut findings = Findings::default();
-    let request = Request {
+    let texts = sources::read(&request(options), &mut findings).texts;
+    let has_tests = |text: &Text| text.file.ends_with("_test.rego") || text.text.contains("test_");
+    options.shipped || findings.into_failure().is_err() || texts.iter().any(has_tests)
+}
+
+fn request(options: &TestOptions) -> Request<'_> {
+    Request {
         paths: &options.paths,
         data: &options.data,
         tests: true,
         verification: &options.verification,
         defaults: &options.defaults,
-    };
-    let Sources { mut texts, data, .. } = sources::read(&request, &mut findings);
+    }
+}
+
+/// Like [`run`]; `progress` is told before each test how many are done and how many there are.
+pub fn run_with(options: &TestOptions, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<TestReport, LoadErrors> {
+    let mut findings = Findings::default();
+    let Sources { mut texts, data, .. } = sources::read(&request(options), &mut findings);
     if options.shipped && !load::names_shipped(&options.paths) {
         texts.extend(load::shipped_policies());
     }

@@ -6,20 +6,25 @@
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
 use sentinel_common::{
+    FileId,
+    content::state,
     event::{Exec, flag, kind},
     hook,
-    verdict::{Entry, access},
+    verdict::access,
 };
 
 use super::{lsm_answer, refused_before};
 use crate::{
-    emit,
+    content, emit,
     maps::config,
-    path,
+    path::{self, Place},
     scratch::Builder,
     task::{self, Object, field},
-    verdict::{self, NOT_WANTED, Question},
+    verdict::{self, Ask, EXECUTED, NOT_WANTED, Question, Wanted},
 };
+
+/// The access that is asked for.
+pub(super) const EXEC: Wanted = [access::EXEC as u32, NOT_WANTED, NOT_WANTED];
 
 /// `int bprm_check_security(struct linux_binprm *bprm)`, since 2.6; BPF since 5.7.
 ///
@@ -39,64 +44,81 @@ fn bprm_check_security(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn check(bprm: Object) -> i32 {
     let file = field!(bprm, binprm_file, Object);
-    let mut event =
-        Exec { header: emit::header(kind::EXEC, hook::BPRM_CHECK, 0), file: task::file_id(file), ..Exec::default() };
+    let mut event = Exec {
+        header: emit::header(kind::EXEC, hook::BPRM_CHECK, 0),
+        file: task::file_identity(file),
+        ..Exec::default()
+    };
     task::current(&mut event.header.task);
-    let entry = match Builder::take() {
+    let refused = match Builder::take() {
         Some(mut builder) => {
-            let entry = judge(&mut builder, &mut event, file, bprm);
+            let refused = judge(&mut builder, &mut event, file, bprm);
             builder.release();
-            entry
+            refused
         }
         None => judge_without_path(&event),
     };
-    lsm_answer(verdict::refuses(&entry))
+    lsm_answer(refused)
 }
 
 #[inline(always)]
-fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) -> Entry {
-    let (length, whole) = path::prepend(builder, file as u64 + u64::from(config!(offsets.file_f_path)));
-    let question = Question { hook: hook::BPRM_CHECK, task: &event.header.task, port: 0, protocol: 0 };
-    let entry = verdict::file(
-        &question,
-        event.file,
-        [access::EXEC as u32, NOT_WANTED],
-        builder,
-        if whole { length } else { 0 },
-    );
-    if emit::settle(hook::BPRM_CHECK, &entry) || task::is_own(&event.header.task) {
-        return entry;
+fn judge(builder: &mut Builder, event: &mut Exec, file: Object, bprm: Object) -> bool {
+    let place = Place::of_file(file as u64);
+    let (length, whole) = path::prepend(builder, place);
+    let inode = field!(file, file_f_inode, Object);
+    let news = content::look(builder, path::inode_of_file(file as u64), verdict::active_classes(), true);
+    let ask = Ask {
+        file: event.file,
+        stays_in: FileId::default(),
+        dentry: place.dentry,
+        vfsmount: place.vfsmount,
+        from: place.dentry,
+        start: builder.start as u64,
+        path: if whole { length as u64 } else { 0 },
+        hook: hook::BPRM_CHECK,
+        wanted: EXEC,
+        image: EXECUTED,
+        cut: u32::from(!whole),
+    };
+    // SAFETY: in the buffer, which is ours.
+    let entry = unsafe { &*verdict::file_in_place(builder, &event.header.task, ask) };
+    let refused = verdict::refuses(entry);
+    if emit::settle(hook::BPRM_CHECK, entry) || task::is_own(&event.header.task) {
+        return refused;
     }
     event.path = length as u16;
     let interpreter = is_interpreter(bprm);
-    event.header.flags |= if whole { 0 } else { flag::PATH_TRUNCATED };
+    // SAFETY: the buffer is ours.
+    let unhashed = unsafe { (*builder.scratch()).content.hashed.state } == state::UNDEFINED;
+    event.header.flags |= if whole { 0 } else { flag::PATH_TRUNCATED | flag::PATH_UNKNOWN };
     // Without it a note is the first of its execve: notes of an attempt that failed before are void.
     event.header.flags |= if interpreter { flag::INTERPRETED } else { 0 };
-    event.header.verdict = verdict::record(&entry);
-    if verdict::refuses(&entry) {
-        let inode = field!(file, file_f_inode, Object);
+    event.header.verdict = verdict::record(entry);
+    if refused {
         event.mode = u32::from(field!(inode, inode_i_mode, u16));
         event.links = field!(inode, inode_i_nlink, u32);
-        emit::send_built(kind::EXEC, entry.rule, builder, event, |e, n| e.header.length = n);
-    } else if entry.rule != 0 || (!interpreter && is_script(bprm)) {
+        builder.append_content();
+        emit::send_built_acting(kind::EXEC, entry.rule, builder, event, |e| &mut e.header);
+    } else if entry.rule != 0 || news || unhashed || (!interpreter && is_script(bprm)) {
         event.header.kind = kind::BEFORE_EXEC;
-        emit::send_built(kind::BEFORE_EXEC, 0, builder, event, |e, n| e.header.length = n);
+        builder.append_content();
+        emit::send_built_acting(kind::BEFORE_EXEC, 0, builder, event, |e| &mut e.header);
     }
-    entry
+    refused
 }
 
 /// No buffer for the path: identity alone decides, the event is lost and counted.
 #[inline(always)]
-fn judge_without_path(event: &Exec) -> Entry {
+fn judge_without_path(event: &Exec) -> bool {
     let question = Question { hook: hook::BPRM_CHECK, task: &event.header.task, port: 0, protocol: 0 };
-    let entry = verdict::file_by_identity(&question, event.file, [access::EXEC as u32, NOT_WANTED]);
+    let entry = verdict::file_by_identity(&question, event.file, EXEC);
     if !emit::settle(hook::BPRM_CHECK, &entry) {
         emit::count_hook(hook::BPRM_CHECK, |s| &mut s.errors);
         if verdict::refuses(&entry) {
             emit::no_scratch(kind::EXEC);
         }
     }
-    entry
+    verdict::refuses(&entry)
 }
 
 /// Whether this file was not named by execve but by a script, or by another handler of formats.

@@ -5,6 +5,7 @@ use aya_ebpf::{
     programs::{LsmContext, TracePointContext},
 };
 use sentinel_common::{
+    FileId,
     event::{Open, flag, kind},
     hook,
     verdict::{BypassKey, Entry, access, bypass, flag as entry_flag},
@@ -14,10 +15,10 @@ use super::{lsm_answer, refused_before};
 use crate::{
     emit,
     maps::config,
-    path,
+    path::{self, Place},
     scratch::Builder,
     task::{self, Object, field},
-    verdict::{self, NOT_WANTED, Question, Wanted},
+    verdict::{self, Ask, NO_IMAGE, NOT_WANTED, Question, Wanted},
 };
 
 /// `file.f_flags`: the open empties the file, which is a write however it is opened.
@@ -92,7 +93,7 @@ fn judge(file: Object, hook: u32) -> Entry {
     let inode = field!(file, file_f_inode, Object);
     let mut event = Open {
         header: emit::header(kind::OPEN, hook, 0),
-        file: task::file_id(file),
+        file: task::file_identity(file),
         flags: field!(file, file_f_flags, u32),
         fmode: field!(file, file_f_mode, u32),
         mode: u32::from(field!(inode, inode_i_mode, u16)),
@@ -110,14 +111,9 @@ fn judge(file: Object, hook: u32) -> Entry {
 fn observe(file: u64) {
     let at = |base: u64, offset: u32| base + u64::from(offset);
     let inode: u64 = path::read(at(file, config!(offsets.file_f_inode)));
-    let sb: u64 = path::read(at(inode, config!(offsets.inode_i_sb)));
     let mut event = Open {
         header: emit::header(kind::OPEN, hook::SYS_EXIT_OPEN, 0),
-        file: sentinel_common::FileId {
-            ino: path::read(at(inode, config!(offsets.inode_i_ino))),
-            dev: path::read(at(sb, config!(offsets.super_block_s_dev))),
-            pad: 0,
-        },
+        file: path::inode_identity(inode),
         flags: path::read(at(file, config!(offsets.file_f_flags))),
         fmode: path::read(at(file, config!(offsets.file_f_mode))),
         mode: u32::from(path::read::<u16>(at(inode, config!(offsets.inode_i_mode)))),
@@ -135,6 +131,7 @@ fn wanted(fmode: u32) -> Wanted {
     [
         if fmode & FMODE_READ != 0 { access::READ as u32 } else { NOT_WANTED },
         if fmode & (FMODE_WRITE | FMODE_CREATED) != 0 { write as u32 } else { NOT_WANTED },
+        NOT_WANTED,
     ]
 }
 
@@ -148,10 +145,23 @@ fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
     let Some(mut builder) = Builder::take() else {
         return open_without_path(event, hook);
     };
-    let (length, whole) = path::prepend(&mut builder, file + u64::from(config!(offsets.file_f_path)));
+    let place = Place::of_file(file);
+    let (length, whole) = path::prepend(&mut builder, place);
+    let ask = Ask {
+        file: event.file,
+        stays_in: FileId::default(),
+        dentry: place.dentry,
+        vfsmount: place.vfsmount,
+        from: place.dentry,
+        start: builder.start as u64,
+        path: if whole { length as u64 } else { 0 },
+        hook,
+        wanted: wanted(event.fmode),
+        image: NO_IMAGE,
+        cut: u32::from(!whole),
+    };
+    let mut entry = verdict::file(&builder, &event.header.task, ask);
     let question = Question { hook, task: &event.header.task, port: 0, protocol: 0 };
-    let looked_up = if whole { length } else { 0 };
-    let mut entry = verdict::file(&question, event.file, wanted(event.fmode), &mut builder, looked_up);
     if entry.rule == 0 && event.device != 0 {
         entry = verdict::bypass(&question, BypassKey { kind: bypass::DEVICE, number: event.device });
     }
@@ -161,11 +171,11 @@ fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
     if !emit::settle(hook, &entry) && !emit::suppress_own(kind::OPEN, &event.header.task) {
         event.header.verdict = verdict::record(&entry);
         if !whole {
-            event.header.flags |= flag::PATH_TRUNCATED;
+            event.header.flags |= flag::PATH_TRUNCATED | flag::PATH_UNKNOWN;
             emit::count_hook(hook, |s| &mut s.errors);
         }
         event.path = length as u16;
-        emit::send_built(kind::OPEN, entry.rule, &mut builder, event, |e, n| e.header.length = n);
+        emit::send_built_acting(kind::OPEN, entry.rule, &mut builder, event, |e| &mut e.header);
     }
     builder.release();
     entry

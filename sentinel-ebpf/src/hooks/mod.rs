@@ -3,14 +3,18 @@
 //! Above each hook: its prototype in the kernel, the first kernel that has it, and what an internal
 //! error does (fail open, counted, unless it says otherwise).
 
+mod change;
 mod dns;
 mod exec;
 mod file;
 mod forward;
+mod hash;
+mod mmap;
 mod net;
 mod packet;
 mod probe;
 mod process;
+mod trace;
 
 /// What an LSM hook returns: -EPERM or 0.
 ///

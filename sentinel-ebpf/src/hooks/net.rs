@@ -105,7 +105,7 @@ fn socket_create(ctx: LsmContext) -> i32 {
     if !emit::settle(hook::SOCKET_CREATE, &entry) && entry.rule != 0 {
         event.header.verdict = verdict::record(&entry);
         if !emit::suppress_own(kind::SOCKET, &event.header.task) {
-            emit::send_fixed(kind::SOCKET, entry.rule, &event);
+            emit::send_acting(kind::SOCKET, entry.rule, &event);
         }
     }
     lsm_answer(verdict::refuses(&entry))
@@ -117,7 +117,7 @@ fn lsm_verdict(kind: u16, hook: u32, to: &Destination) -> i32 {
     task::current(&mut event.header.task);
     let entry = socket::judge(&mut event, verdict::state().word);
     if !emit::settle(hook, &entry) && !emit::suppress_own(kind, &event.header.task) {
-        emit::send_fixed(kind, entry.rule, &event);
+        emit::send_acting(kind, entry.rule, &event);
     }
     lsm_answer(verdict::refuses(&entry))
 }
@@ -166,7 +166,7 @@ fn cgroup_verdict(ctx: &SockAddrContext, kind: u16, hook: u32, reporter: u32, fa
 #[inline(always)]
 fn report(kind: u16, reports: bool, entry: &Entry, event: &Network) {
     if reports && !emit::suppress_own(kind, &event.header.task) {
-        emit::send_fixed(kind, entry.rule, event);
+        emit::send_acting(kind, entry.rule, event);
     }
 }
 

@@ -39,6 +39,9 @@ pub(super) struct Args {
     geoip: Vec<PathBuf>,
     #[command(flatten)]
     bundle: BundleFlags,
+    /// Warn of rules that would harm this host, and do not refuse them.
+    #[arg(long)]
+    force: bool,
     /// Print JSON.
     #[arg(long, conflicts_with = "sarif")]
     json: bool,
@@ -67,6 +70,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         data: args.data.clone(),
         geoip: args.geoip.clone(),
         bundle: args.bundle.clone(),
+        force: args.force,
         ..Flags::default()
     };
     let config = Config::load(&flags)?;
@@ -105,6 +109,8 @@ fn of_policies(config: &Config, policies: Policies) -> Report {
                 Ok(prepared) => {
                     let notice = |text: &String| Diagnostic::file("", text.as_str()).code("standing-notice");
                     report.warnings.extend(prepared.compiled.notices.iter().map(notice));
+                    let remarks = prepared.compiled.remarks.iter();
+                    report.warnings.extend(remarks.map(|remark| remark.diagnostic(&findings::text_of)));
                 }
                 Err(error) => report.errors.extend(of_prepare(&error)),
             }

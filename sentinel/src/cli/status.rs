@@ -14,6 +14,7 @@ use crate::{
     control::{Request, ask},
     report,
     status::Status,
+    unattended,
 };
 
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,14 @@ pub(super) struct Args {
 
 /// Prints the state; the exit code says how much is enforced.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let value = fetch(args)?;
+    let value = match fetch(args) {
+        Ok(value) => value,
+        // No daemon is one thing, no enforcement another.
+        Err(error) => match unattended::status(&args.run_dir)? {
+            Some(status) => serde_json::to_value(status)?,
+            None => return Err(error),
+        },
+    };
     let status: Status = serde_json::from_value(value.clone()).context("the daemon's status is not understood")?;
     if args.json {
         println!("{value}");

@@ -8,19 +8,30 @@ use anyhow::{Context as _, Result, bail};
 use geoip::Amount;
 use serde_json::{Value, json};
 
-use super::Daemon;
+use super::{Daemon, LABELS};
 use crate::{
+    canary,
     config::{Config, Mode},
     control::{Peer, Request},
     embargo,
     geo::{News, watch::Renewed},
+    kernel::hooks::{Demand, Hook},
     notices::Notice,
     operator::{Block, Blocks, Order},
     policy::{self, Loaded, mode_word},
-    problem,
+    problem, reach,
     reload::{Attempt, Candidate, Cause},
     standing,
+    world::World,
 };
+
+/// The hooks that this needs, of those that not every policy needs. A recording and what is learned are of everything.
+pub(super) fn demand(world: &World, config: &Config) -> Demand {
+    if config.record.is_some() || config.learn.is_some() {
+        return Demand::ALL;
+    }
+    reach::demand(world.policies.rules(), &world.standing)
+}
 
 impl Daemon {
     /// Puts country data in force that has changed, if it can be; else the old one stays.
@@ -114,12 +125,21 @@ impl Daemon {
         let Candidate { config, read, defaults } = candidate;
         let fixed = |c: &Config| {
             let switches = (c.mode, c.dns_names, c.forward, c.canary_period, c.watch);
-            (switches, c.scope.clone(), c.run_dir.clone(), c.state_dir.clone(), c.alerts.clone(), c.record.clone())
+            (
+                switches,
+                (c.persist, c.unattended),
+                c.scope.clone(),
+                c.run_dir.clone(),
+                c.state_dir.clone(),
+                c.alerts.clone(),
+                c.record.clone(),
+                c.audit.clone(),
+                (c.learn.clone(), c.hashing),
+            )
         };
         if fixed(&config) != fixed(&self.config) {
             bail!(
-                "mode, scope, directories, sinks, record, dns_names, forward, canary_seconds and [policies] watch change only by a \
-                 restart"
+                "mode, scope, directories, sinks, record, learn, [audit], [hash] enabled, dns_names, forward, canary_seconds, persist,                  unattended and [policies] watch change only by a restart"
             );
         }
         for notice in read.policies.notices() {
@@ -147,23 +167,69 @@ impl Daemon {
     fn put_in_force(&mut self, loaded: Loaded, config: Config) -> Result<()> {
         let root = self.kernel.features.cgroup2.clone();
         let pipeline = &mut self.pipeline;
-        let prepared = policy::prepare(&loaded, &config, &root, Some(&pipeline.world), &mut pipeline.numbers)?;
+        let mut prepared = policy::prepare(&loaded, &config, &root, Some(&pipeline.world), &mut pipeline.numbers)?;
+        policy::dry_run(&mut prepared, &config, &pipeline.numbers)?;
+        let forced = pipeline.world.forced.clone();
         let built = u64::from(prepared.image.is_some());
-        let world = policy::apply(&mut pipeline.verdicts, prepared)?;
-        self.pipeline.set_world(world);
+        let needed = demand(&prepared.world, &config);
+        self.engage(needed)?;
+        let applied = policy::apply(&mut self.pipeline.verdicts, prepared);
+        if applied.is_err() {
+            self.disengage(demand(&self.pipeline.world, &self.config));
+        }
+        self.pipeline.set_world(applied?);
+        self.disengage(needed);
         self.pipeline.numbers.forget();
+        self.tell_forced(&forced);
         (self.config, self.geo) = (config, loaded.geo);
         self.tables += built;
+        self.record_in_force("change");
         self.check_jurisdictions();
         self.look_at_connections();
+        self.keep_status();
         Ok(())
+    }
+
+    /// Attaches and proves the hooks that are needed from now on. One that fails is a reason in the status, as at the start.
+    fn engage(&mut self, needed: Demand) -> Result<()> {
+        let new = self.kernel.engage(needed)?;
+        if new.is_empty() {
+            return Ok(());
+        }
+        let hooks: Vec<&'static Hook> = new.iter().map(|place| self.kernel.hooks[*place].hook).collect();
+        let enforce = self.config.mode == Mode::Enforce;
+        let (verdicts, run_dir) = (&mut self.pipeline.verdicts, &self.config.run_dir);
+        let proofs = canary::prove_new(&self.kernel, verdicts, &self.stats, run_dir, enforce, &hooks)?;
+        for (place, proof) in new.into_iter().zip(proofs) {
+            self.proofs[place] = Some(proof);
+        }
+        Ok(())
+    }
+
+    /// Takes out hooks that nothing in force needs.
+    fn disengage(&mut self, needed: Demand) {
+        for place in self.kernel.disengage(needed) {
+            self.proofs[place] = None;
+        }
+    }
+
+    /// Puts the standing rules in force again if their paths stand for other files now.
+    pub(super) fn relabel(&mut self) {
+        let told = std::mem::take(&mut self.pipeline.relabel);
+        if !(told || self.sweeps.is_multiple_of(LABELS)) || !self.pipeline.world.labels.are_stale() {
+            return;
+        }
+        if let Err(error) = self.put_in_force(self.unchanged(), self.config.clone()) {
+            tracing::error!("files that are new at protected paths are not labelled: {}", problem::text(&error));
+        }
     }
 
     /// Answers the control socket.
     pub(super) fn answer(&mut self, request: Request, peer: &Peer) -> Value {
         let answer = match request {
             Request::Status => self.status().and_then(|status| Ok(serde_json::to_value(status)?)),
-            Request::Stop => Ok(json!({ "stopping": true })),
+            Request::Stop | Request::Disable => Ok(json!({ "stopping": true })),
+            Request::Confirm => self.confirm(),
             Request::BlockAdd { order } => self.add_block(order, peer),
             Request::BlockList => Ok(json!({ "mode": mode_word(self.config.mode), "blocks": self.blocks() })),
             Request::BlockRemove { id, reason } => self.remove_block(&id, &reason, peer),

@@ -17,19 +17,24 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use geoip::TableImage;
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _, event::AccessKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
     GeoData, News, Stamp, Wanted,
     updater::{Running, Schedule, Updater},
 };
-use crate::countries::ClassTable;
+use crate::{
+    countries::ClassTable,
+    watcher::{slow, watcher},
+};
 
 /// A file that changes is read when it has been the same for this long.
 const DEBOUNCE: Duration = Duration::from_millis(200);
 /// Files are looked at this often without being told.
 const POLL: Duration = Duration::from_secs(5);
+/// What is watched.
+const WHAT: &str = "country databases";
 
 /// What is in force, as the thread has to know it.
 #[derive(Debug, Clone)]
@@ -83,8 +88,11 @@ impl Watch {
         let (wakes, inbox) = channel();
         let (sender, renewed) = unbounded_channel();
         let running = Running::default();
+        let touched = wakes.clone();
         let mut thread = Thread {
-            watcher: watcher(wakes.clone()),
+            watcher: watcher(WHAT, POLL, move || {
+                let _ = touched.send(Wake::Touched);
+            }),
             watched: BTreeSet::new(),
             schedule: Schedule::new(running.clone()),
             in_force,
@@ -121,25 +129,6 @@ impl Drop for Watch {
         let _ = self.wakes.send(Wake::End);
         self.running.kill();
     }
-}
-
-/// Tells of changes below a directory; opening and reading are none.
-fn watcher(wakes: Sender<Wake>) -> Option<RecommendedWatcher> {
-    let handler = move |event: notify::Result<notify::Event>| {
-        let touched = match event.map(|event| event.kind) {
-            Ok(EventKind::Access(AccessKind::Close(_))) => true,
-            Ok(EventKind::Access(_)) => false,
-            Ok(_) | Err(_) => true,
-        };
-        if touched {
-            let _ = wakes.send(Wake::Touched);
-        }
-    };
-    notify::recommended_watcher(handler).map_err(|error| slow(&error)).ok()
-}
-
-fn slow(error: &notify::Error) {
-    tracing::warn!("changes of country databases are noticed within {} s only: {error}", POLL.as_secs());
 }
 
 struct Thread {
@@ -253,7 +242,7 @@ impl Thread {
                 Ok(()) => {
                     watched.insert(new.clone());
                 }
-                Err(error) => slow(&error),
+                Err(error) => slow(WHAT, POLL, &error),
             }
         }
         self.watched = watched;

@@ -9,17 +9,18 @@ use rules::{
 };
 use sentinel_common::{
     FileId,
-    event::{Task, Verdict},
+    event::{Credentials, Task, Verdict},
 };
 
 use super::*;
 use crate::{
+    container::{Names, parse},
     kernel::hooks::HOOKS,
     process::{Ancestor, Image},
 };
 
 fn id(ino: u64) -> FileId {
-    FileId { ino, dev: 1, pad: 0 }
+    FileId { ino, dev: 1, generation: 0 }
 }
 
 fn common(flags: u32) -> Common {
@@ -32,30 +33,56 @@ fn common(flags: u32) -> Common {
         comm: *b"name\0\0\0\0\0\0\0\0\0\0\0\0",
         ..Task::default()
     };
-    Common { time: 5, hook: &HOOKS[0], flags, verdict: Verdict::default(), task }
+    let credentials = Some(Credentials {
+        effective: 1 << 10,
+        permitted: 1 << 10 | 1,
+        real_uid: 1000,
+        saved_uid: 1000,
+        login_uid: 1000,
+        tty: 136 << 20 | 3,
+    });
+    Common { time: 5, hook: &HOOKS[0], flags, verdict: Verdict::default(), task, credentials }
 }
 
 fn acting() -> Process {
-    let image = |path: &str, ino| Image { path: path.into(), file: id(ino) };
+    let image = |path: &str, ino| Image { path: path.into(), file: id(ino), hash: Some([7; 32]) };
     let args = Arc::new(["tool".to_owned(), "-x".to_owned()]);
     let ancestors = Arc::new([Ancestor { pid: 6, executable: "/sbin/init".into() }]);
     Process::known(image("/usr/bin/tool.sh", 1), image("/bin/sh", 2), args, ancestors)
 }
 
+fn context() -> Context {
+    let id = "3f4e1b9a70c2".repeat(6);
+    let place = parse(&format!("/kubepods/burstable/pod1a2b/x.service/crio-{}", &id[..64]));
+    let some = |text: &str| Some(text.into());
+    let names = Names {
+        runtime: None,
+        container: some("web"),
+        image: some("registry.example/web"),
+        tag: some("1"),
+        namespace: some("default"),
+        pod: some("web-5f7c"),
+    };
+    Context { place, names }
+}
+
 /// One event of every kind that is reported, with everything that it can carry.
 fn events() -> Vec<Input> {
     let process = acting();
-    let actor = Actor { process: &process, parent: Some(&process), container: Some("3f4e1b9a70c2") };
+    let context = context();
+    let actor = Actor { process: &process, parent: Some(&process), context: Some(&context) };
     let host = Host::read();
     let path = b"/etc/a.conf".to_vec();
     let exec_event = Exec {
         common: common(0),
         file: id(3),
+        mode: 0o755,
         links: 1,
         path: path.clone(),
         directory: Vec::new(),
         args: Vec::new(),
         filename: Vec::new(),
+        content: Content::default(),
     };
     let open_event = Open { common: common(0), file: id(3), fmode: 3, mode: 0, links: 1, path };
     let net = |kind| Network {
@@ -68,17 +95,28 @@ fn events() -> Vec<Input> {
         protocol: 6,
         socket_type: 1,
     };
+    let packet = Network { common: Common { credentials: None, ..common(flag::REWRITTEN) }, ..net(kind::PACKET) };
     let known = Known { country: Some("DE"), region: Some("DE-BE"), domain: Some("a.example") };
     let family = Network { family: 17, ..net(kind::SOCKET) };
-    vec![
+    let change_event = |number: u16| {
+        let named = [kind::RENAME, kind::LINK].contains(&number);
+        let target_path = if named { b"/etc/b.conf".to_vec() } else { Vec::new() };
+        let path = b"/etc/a.conf".to_vec();
+        Change { common: common(0), kind: number, file: id(3), target: id(4), path, target_path }
+    };
+    let changes =
+        [kind::CREATE, kind::RENAME, kind::LINK, kind::UNLINK, kind::TRUNCATE, kind::SETATTR, kind::MOUNT, kind::MMAP];
+    let changes = changes.into_iter().map(|number| change(&change_event(number), &actor, &host));
+    let others = [
         exec(&exec_event, None, &actor, &host),
-        refused_exec(&exec_event, &actor, &host),
+        refused_exec(&exec_event, Some([9; 32]), &actor, &host),
         open(&open_event, &actor, &host),
         network(&net(kind::CONNECT), &known, &actor, &host),
         network(&net(kind::SEND), &known, &actor, &host),
-        network(&net(kind::PACKET), &known, &actor, &host),
+        network(&packet, &known, &actor, &host),
         socket(&family, &actor, &host),
-    ]
+    ];
+    others.into_iter().chain(changes).collect()
 }
 
 /// Every leaf of an object with its path, as the table writes it.

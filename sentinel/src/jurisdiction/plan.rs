@@ -42,7 +42,7 @@ pub(super) struct Plan {
 
 /// Nobody that a rule could be about, unless it is about everybody.
 const NOBODY: Subject = Subject {
-    executable: FileId { ino: u64::MAX, dev: u32::MAX, pad: 0 },
+    executable: FileId { ino: u64::MAX, dev: u32::MAX, generation: 0 },
     cgroup: u64::MAX,
     uid: u32::MAX,
     port: 443,
@@ -141,7 +141,7 @@ fn subject_of(entry: &Entry, limits: &Limits) -> Subject {
     };
     let mut subject = NOBODY;
     if let Some((ino, dev)) = first(limit::ONLY_EXECUTABLE) {
-        subject.executable = FileId { ino, dev, pad: 0 };
+        subject.executable = FileId { ino, dev, generation: 0 };
     }
     if let Some((uid, _)) = first(limit::ONLY_UID) {
         subject.uid = uid as u32;

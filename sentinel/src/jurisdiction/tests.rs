@@ -5,6 +5,7 @@ use crate::countries::CountryRules;
 use geoip::{CountrySet, Database, Selection, VoteRule, Votes};
 use sentinel_common::{
     address::Address,
+    hook,
     verdict::{Entry, limit},
 };
 
@@ -23,7 +24,7 @@ fn set(codes: &[&str]) -> CountrySet {
 
 fn entry(rule: u32, limits: u16) -> Entry {
     let origin = if rule == EXEMPT { origin::EXEMPTION } else { origin::GEO };
-    Entry { rule, limits, origin, hooks: u32::MAX, ..Entry::NONE }
+    Entry { rule, limits, origin, hook: hook::ANY, ..Entry::NONE }
 }
 
 fn countries(exempt: &[(Selection, Entry)], block: &[(Selection, Entry)]) -> Arc<CountryVerdicts> {

@@ -9,10 +9,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aya::programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, Program};
+use aya::programs::{
+    CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, Program, ProgramError,
+    links::{FdLink, LinkError},
+};
 use thiserror::Error;
 
-use super::KernelError;
+use super::{KernelError, pins::Pins};
 
 /// What reporting and enforcing are limited to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,20 +87,26 @@ fn check_cgroup(asked: &Path, root: &Path, own: &Path) -> Result<Checked, ScopeE
     Ok(Checked { directory, id, level: level as u32 })
 }
 
-/// Directory of the cgroup that this process is in.
-fn own_cgroup(root: &Path) -> PathBuf {
+/// Directory of the cgroup that this process is in, below the mount point `root`.
+#[must_use]
+pub fn own_cgroup(root: &Path) -> PathBuf {
     let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let path = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
     let directory = root.join(path);
     fs::canonicalize(&directory).unwrap_or(directory)
 }
 
-/// Attaches a cgroup program to a checked scope. The link is kept by the program.
+/// Attaches a cgroup program to a checked scope. The link is kept by the program, or pinned.
 ///
 /// # Errors
 ///
 /// What the kernel said, with the program and the cgroup.
-pub(super) fn attach(program: &mut Program, name: &str, scope: &Checked) -> Result<(), KernelError> {
+pub(super) fn attach(
+    program: &mut Program,
+    name: &str,
+    scope: &Checked,
+    pins: Option<&mut Pins>,
+) -> Result<(), KernelError> {
     let failed = |what: &dyn std::fmt::Display| KernelError::Attach {
         hook: name.to_owned(),
         place: scope.directory.display().to_string(),
@@ -106,28 +115,42 @@ pub(super) fn attach(program: &mut Program, name: &str, scope: &Checked) -> Resu
     let cgroup = File::open(&scope.directory).map_err(|error| failed(&error))?;
     // With links, flags 0 lets other programs attach beside ours.
     let mode = CgroupAttachMode::Single;
-    match program {
-        Program::CgroupSockAddr(program) => attach_address(program, &cgroup, mode),
-        Program::CgroupSkb(program) => attach_packet(program, &cgroup, mode),
+    let link = match program {
+        Program::CgroupSockAddr(program) => attach_address(program, &cgroup, mode, pins.is_some()),
+        Program::CgroupSkb(program) => attach_packet(program, &cgroup, mode, pins.is_some()),
         other => return Err(failed(&format!("{:?} is no cgroup program", other.prog_type()))),
     }
-    .map_err(|error| failed(&super::chain(&error)))
+    .map_err(|error| failed(&super::chain(&error)))?;
+    pins.zip(link).map_or(Ok(()), |(pins, link)| pins.add(name, link))
+}
+
+/// A link that is a descriptor: before Linux 5.7 it is none, and cannot outlive its process.
+fn descriptor(link: Result<FdLink, LinkError>) -> Result<FdLink, ProgramError> {
+    link.map_err(|error| ProgramError::IOError(std::io::Error::other(error)))
 }
 
 fn attach_address(
     p: &mut CgroupSockAddr,
     cgroup: &File,
     mode: CgroupAttachMode,
-) -> Result<(), aya::programs::ProgramError> {
+    take: bool,
+) -> Result<Option<FdLink>, ProgramError> {
     p.load()?;
-    p.attach(cgroup, mode).map(drop)
+    let id = p.attach(cgroup, mode)?;
+    if take { p.take_link(id).and_then(|link| Ok(Some(descriptor(link.try_into())?))) } else { Ok(None) }
 }
 
-fn attach_packet(p: &mut CgroupSkb, cgroup: &File, mode: CgroupAttachMode) -> Result<(), aya::programs::ProgramError> {
+fn attach_packet(
+    p: &mut CgroupSkb,
+    cgroup: &File,
+    mode: CgroupAttachMode,
+    take: bool,
+) -> Result<Option<FdLink>, ProgramError> {
     p.load()?;
     // What a program does not say itself is on the way out.
     let direction = p.expected_attach_type().unwrap_or(CgroupSkbAttachType::Egress);
-    p.attach(cgroup, direction, mode).map(drop)
+    let id = p.attach(cgroup, direction, mode)?;
+    if take { p.take_link(id).and_then(|link| Ok(Some(descriptor(link.try_into())?))) } else { Ok(None) }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Programs on the devices of kernels without tcx (before 6.6): BPF filters of a clsact qdisc, in direct-action mode.
 //!
 //! Invariants: such a filter outlives its process, so what is added here is also taken off here, and what a killed Sentinel left
-//! goes at the next start. Only filters with our priority, handle and name are touched; a qdisc only if Sentinel made it and
+//! goes once the next start is proved. Only filters with our priority, handle and name are touched; a qdisc only if Sentinel made it and
 //! no other filter uses it. That it was Sentinel is in the handle, so that the next Sentinel knows. All in this thread's namespace.
 
 use std::{collections::BTreeSet, fs};
@@ -16,8 +16,14 @@ use super::tc::{Direction, Filter, Tc, TcError};
 
 /// The first that there is. Of filters with the same priority the one that was added last comes first.
 const PRIORITY: u16 = 1;
-/// The handle of a filter whose qdisc was there before, and of one whose qdisc Sentinel made.
-const HANDLES: [u32; 2] = [0x5e47, 0x5e48];
+/// The handle of a filter whose qdisc was there before, and of one whose qdisc Sentinel made; and the same once more, for a
+/// Sentinel that finds the filter of one that was killed, which stays until the new one is proved.
+const HANDLES: [u32; 4] = [0x5e47, 0x5e48, 0x5e49, 0x5e4a];
+
+/// Whether the handle says that Sentinel made the qdisc.
+fn made_qdisc(handle: u32) -> bool {
+    handle == HANDLES[1] || handle == HANDLES[3]
+}
 /// What the filters are called.
 const NAMES: [&str; 2] = ["bpf forward", "bpf forward_ip"];
 /// The kind of qdisc.
@@ -63,16 +69,23 @@ pub(super) fn watches(tc: &mut Tc, index: u32, programs: &[u32]) -> Result<bool,
 
 /// Adds the filter, and the qdisc where there is none.
 pub(super) fn watch(tc: &mut Tc, program: &mut SchedClassifier, index: u32, device: &str) -> Result<(), ClsactError> {
-    if let Some(Filter { name, handle, .. }) = at_our_place(tc, index)?.pop() {
+    let there = at_our_place(tc, index)?;
+    let held = if there.is_empty() { BTreeSet::new() } else { held_programs() };
+    let attended = |filter: &&Filter| filter.program.is_none_or(|id| held.contains(&id));
+    let free = HANDLES.chunks(2).find(|pair| there.iter().all(|filter| !pair.contains(&filter.handle)));
+    let (Some(pair), None) = (free, there.iter().find(attended)) else {
+        let taken = there.iter().find(attended).or(there.first());
+        let (name, handle) = taken.map_or((String::new(), 0), |filter| (filter.name.clone(), filter.handle));
         return Err(ClsactError::Taken { device: device.to_owned(), name, handle });
-    }
+    };
+    let inherited = there.iter().any(|filter| made_qdisc(filter.handle));
     let made = match tc.qdisc(index)?.as_deref() {
         None => qdisc_add_clsact(device).map(|()| true).map_err(ClsactError::Qdisc)?,
         Some(CLSACT) => false,
         // What is added for packets going out would see those coming in.
         Some(other) => return Err(ClsactError::OtherQdisc(other.to_owned())),
     };
-    let added = add(program, device, HANDLES[usize::from(made)]);
+    let added = add(program, device, pair[usize::from(made || inherited)]);
     if added.is_err() && made {
         remove_unused_qdisc(tc, index)?;
     }
@@ -93,7 +106,7 @@ pub(super) fn unwatch(tc: &mut Tc, index: u32, goes: &dyn Fn(u32) -> bool) -> Re
     for filter in at_our_place(tc, index)? {
         if NAMES.contains(&filter.name.as_str()) && filter.program.is_some_and(goes) {
             tc.remove_filter(index, filter.priority, filter.handle)?;
-            if filter.handle == HANDLES[1] {
+            if made_qdisc(filter.handle) {
                 remove_unused_qdisc(tc, index)?;
             }
             found = true;

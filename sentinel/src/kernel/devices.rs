@@ -10,6 +10,7 @@ use std::{
     fs::File,
     io,
     os::unix::fs::MetadataExt as _,
+    path::PathBuf,
     sync::OnceLock,
 };
 
@@ -17,6 +18,7 @@ use aya::{
     Ebpf,
     programs::{
         LinkOrder, Program, SchedClassifier, TcAttachType,
+        links::{FdLink, PinnedLink},
         tc::{SchedClassifierLink, TcAttachOptions},
     },
     util::KernelVersion,
@@ -26,7 +28,7 @@ use rustix::{
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-use super::{KernelError, attach::Checked, chain, clsact, tc::Tc};
+use super::{KernelError, attach::Checked, chain, clsact, pins::pin_link, tc::Tc};
 use crate::sockets::namespaces;
 
 /// Frames begin with an Ethernet header (`ARPHRD_ETHER`, `ARPHRD_LOOPBACK`).
@@ -63,8 +65,26 @@ fn in_initial_namespace() -> bool {
 /// A device: inode number of its network namespace, interface index, name.
 type Device = (u64, u32, String);
 
-/// What holds the program to a device: a link, or nothing but the device.
-type Watch = Option<SchedClassifierLink>;
+/// What holds the program to a device.
+enum Watch {
+    /// A link of this process.
+    Link { _held: SchedClassifierLink },
+    /// A link that is pinned, so that it outlives this process.
+    Pinned(PinnedLink),
+    /// Nothing but the device.
+    Device,
+}
+
+impl Watch {
+    /// The device is gone: the pin of its link is of no use.
+    fn forget(self) {
+        if let Self::Pinned(link) = self
+            && let Err(error) = link.unpin()
+        {
+            tracing::debug!("the pin of a device that is gone: {error}");
+        }
+    }
+}
 
 /// The devices that are watched.
 #[derive(Default)]
@@ -75,6 +95,10 @@ pub(super) struct Devices {
     loopback: Option<(u32, Watch)>,
     /// Ids of the programs.
     programs: Vec<u32>,
+    /// Where links are pinned, if they are.
+    pub(super) pins: Option<PathBuf>,
+    /// Whether filters stay when this ends.
+    stays: bool,
 }
 
 /// What a visit of namespaces came to.
@@ -116,7 +140,8 @@ impl Devices {
             self.visit(ebpf, own, &mut visit);
         }
         let there = |device: &Device| (!everywhere && device.0 != own) || visit.present.contains(device);
-        self.watched.retain(|device, _| there(device));
+        let gone: Vec<Device> = self.watched.keys().filter(|device| !there(device)).cloned().collect();
+        gone.iter().filter_map(|device| self.watched.remove(device)).for_each(Watch::forget);
         self.refused.retain(|device, _| there(device));
         visit.failed.map_or(Ok(visit.new), Err)
     }
@@ -135,7 +160,7 @@ impl Devices {
             if self.watched.contains_key(&device) && self.holds(tc.as_mut(), &device) {
                 continue;
             }
-            match self.attach(ebpf, tc.as_mut(), index, &device.2) {
+            match self.attach(ebpf, tc.as_mut(), (inode, index), &device.2) {
                 Ok(watch) => {
                     self.refused.remove(&device);
                     self.watched.insert(device, watch);
@@ -156,7 +181,9 @@ impl Devices {
     }
 
     fn refuse(&mut self, device: Device, error: KernelError, visit: &mut Visit) {
-        self.watched.remove(&device);
+        if let Some(watch) = self.watched.remove(&device) {
+            watch.forget();
+        }
         // One that went away meanwhile needs no program.
         let gone = names().is_ok_and(|all| !all.contains(&(device.1, device.2.clone())));
         let text = error.to_string();
@@ -166,20 +193,32 @@ impl Devices {
     }
 
     /// First in the device's list: a program in front of it could let a packet out.
-    fn attach(&self, ebpf: &mut Ebpf, tc: Option<&mut Tc>, index: u32, device: &str) -> Result<Watch, KernelError> {
+    fn attach(
+        &self,
+        ebpf: &mut Ebpf,
+        tc: Option<&mut Tc>,
+        (namespace, index): (u64, u32),
+        device: &str,
+    ) -> Result<Watch, KernelError> {
         let ethernet = hardware_type(device).map_err(|error| failed(device, &error))?;
         let program = classifier(ebpf, PROGRAMS[usize::from(!ETHERNET.contains(&ethernet))])?;
         let Some(tc) = tc else {
             let first = TcAttachOptions::TcxOrder(LinkOrder::first());
             let link = program.attach_with_options(device, TcAttachType::Egress, first);
-            return link.and_then(|id| program.take_link(id)).map(Some).map_err(|error| failed(device, &error));
+            let link = link.and_then(|id| program.take_link(id)).map_err(|error| failed(device, &error))?;
+            // What loopback carries does not leave: it is watched only while a canary runs.
+            let Some(pins) = self.pins.as_ref().filter(|_| device != LOOPBACK) else {
+                return Ok(Watch::Link { _held: link });
+            };
+            let link = FdLink::try_from(link).map_err(|error| failed(device, &error))?;
+            return pin_link(pins, &format!("forward_{namespace}_{index}"), link).map(Watch::Pinned);
         };
         // A device that was renamed has it already.
         let there = clsact::watches(tc, index, &self.programs).map_err(|error| failed(device, &error))?;
         if !there {
             clsact::watch(tc, program, index, device).map_err(|error| failed(device, &error))?;
         }
-        Ok(None)
+        Ok(Watch::Device)
     }
 
     /// Puts loopback under the program while a canary runs, or takes it out again.
@@ -193,7 +232,7 @@ impl Devices {
         if on {
             let devices = names().map_err(|error| failed(&error))?;
             let index = devices.into_iter().find(|(_, name)| name == LOOPBACK).map_or(1, |(index, _)| index);
-            self.loopback = Some((index, self.attach(ebpf, tc.as_mut(), index, LOOPBACK)?));
+            self.loopback = Some((index, self.attach(ebpf, tc.as_mut(), (0, index), LOOPBACK)?));
         }
         Ok(())
     }
@@ -208,6 +247,11 @@ impl Devices {
         let reason = self.refused.values().next()?;
         let others = self.refused.len() - 1;
         Some(if others == 0 { reason.clone() } else { format!("{reason}; and {others} more devices") })
+    }
+
+    /// Leaves the program on every device when this ends.
+    pub(super) const fn stay(&mut self) {
+        self.stays = true;
     }
 
     /// Takes the program off every device. What could not be done.
@@ -235,6 +279,9 @@ impl Devices {
 
 impl Drop for Devices {
     fn drop(&mut self) {
+        if self.stays || std::thread::panicking() {
+            return;
+        }
         for left in self.detach() {
             tracing::error!("{left}");
         }
@@ -242,7 +289,7 @@ impl Drop for Devices {
 }
 
 /// Takes off all devices what a Sentinel left that was killed, and whose programs therefore no process holds.
-pub(super) fn clean() {
+pub fn clean() {
     if has_tcx() {
         return;
     }

@@ -15,26 +15,17 @@ use sentinel_common::{
     verdict::bank,
 };
 
-use super::{KernelError, verdicts::take};
+use super::{
+    KernelError,
+    plain::{Plain, plain},
+    verdicts::take,
+};
 
 /// `BPF_F_INNER_MAP`: the arrays in one slot differ in size.
 const ANY_SIZE: u32 = 1 << 12;
 /// `BPF_MAP_UPDATE_BATCH`, since 5.6.
 const UPDATE_BATCH: libc::c_long = 26;
 
-/// Plain memory for map values.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-struct Plain<T>(T);
-
-macro_rules! plain {
-    ($($ty:ty),+) => {
-        $(
-            // SAFETY: repr(C) of integers without implicit padding; sentinel-common asserts the sizes.
-            unsafe impl Pod for Plain<$ty> {}
-        )+
-    };
-}
 plain!([u32; ROOT_BLOCK], Node, [Class; RUN_BLOCK], Tail, ClassRules);
 
 /// Two slots for arrays of one kind.

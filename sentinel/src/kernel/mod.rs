@@ -1,26 +1,32 @@
 //! The kernel side of the daemon: loads, attaches, reads rings and counters, writes verdict maps.
 //!
 //! Invariant: only this module names `aya`; only [`verdicts`] writes verdict maps; only [`attach`]
-//! attaches to cgroups. What comes out are owned, checked values.
+//! attaches to cgroups, and only [`pins`] makes anything outlive the process. What comes out are owned, checked values.
 
-use std::error::Error;
+use std::{collections::HashMap, error::Error};
 
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
-    programs::{Program, ProgramError},
+    programs::{Lsm, Program, ProgramError, links::FdLink},
 };
 use sentinel_common::config::Config;
 use thiserror::Error;
 
+pub mod acts;
 pub mod attach;
 mod btf;
 pub mod cgroup;
 mod clsact;
+pub mod contents;
 mod devices;
 pub mod features;
 mod geo;
+pub mod handle;
 pub mod hooks;
+pub mod lent;
 pub mod offsets;
+pub mod pins;
+mod plain;
 pub mod probe;
 pub mod ring;
 pub mod signals;
@@ -32,7 +38,8 @@ pub mod verdicts;
 use attach::{Checked, Scope};
 use devices::Devices;
 use features::Features;
-use hooks::{Attach, Family, HOOKS, Hook, OPEN_EXITS};
+use hooks::{Attach, Demand, Family, HOOKS, Hook, NO_SUCH_HOOK, NOT_NEEDED, OPEN_EXITS};
+use pins::Pins;
 use tracefs::Tracefs;
 
 /// The compiled kernel programs.
@@ -90,10 +97,16 @@ pub struct Options {
     pub scope: Scope,
     /// Why LSM programs are not even to be tried.
     pub without_lsm: Option<String>,
+    /// Whether a policy is learned: more is reported then.
+    pub learn: bool,
     /// Whether DNS answers are looked at.
     pub dns_names: bool,
     /// Whether network devices are watched.
     pub forward: bool,
+    /// What becomes of verdicts when the daemon is gone for too long: a number of `sentinel_common::meta::unattended`.
+    pub unattended: u32,
+    /// Which of the hooks are needed that not every policy needs.
+    pub demand: Demand,
     /// Kernel type information, `/sys/kernel/btf/vmlinux` unless a test says otherwise.
     pub btf: std::path::PathBuf,
 }
@@ -109,7 +122,7 @@ pub struct HookState {
     pub reason: Option<String>,
 }
 
-/// The loaded programs. Dropping it detaches and removes everything.
+/// The loaded programs. Dropping it detaches and removes everything, [`Kernel::leave`] leaves what is pinned.
 pub struct Kernel {
     ebpf: Ebpf,
     /// All hooks, in the order of the table.
@@ -120,6 +133,10 @@ pub struct Kernel {
     /// Why the probe cannot be asked, if it cannot.
     no_probe: Option<String>,
     devices: Devices,
+    /// What outlives this process; in enforce mode only.
+    pins: Option<Pins>,
+    /// Why nothing does, where it should.
+    pub no_pins: Option<String>,
     /// Parsed once, and dropped when all is attached: it is tens of megabytes.
     btf: Option<Btf>,
 }
@@ -147,16 +164,25 @@ impl Kernel {
             enforce: u32::from(options.enforce),
             own_tgid: std::process::id(),
             scope_level: scope.level,
+            learn: u32::from(options.learn),
+            unattended: options.unattended,
+            pad: 0,
+            attached: 0,
             scope_cgroup: scope.id,
             offsets,
-            attached: 0,
         };
-        let btf = Btf::from_sys_fs()
-            .map_err(|error| KernelError::Load { what: "kernel type information".to_owned(), reason: chain(&error) })?;
+        let btf = kernel_types()?;
         let (mut ebpf, hooks) = load_what_the_kernel_takes(config, &features, &scope, options, &btf)?;
         // Enforcement does not need it, so its want is a reason in the status and no error.
         let no_probe = probe::load(&mut ebpf).err().map(|error| error.to_string());
-        Ok(Self { ebpf, hooks, features, scope, no_probe, devices: Devices::default(), btf: Some(btf) })
+        let (pins, no_pins) = match options.enforce.then(|| Pins::make(scope.id, &ebpf)) {
+            None => (None, None),
+            Some(Ok(pins)) => (Some(pins), None),
+            Some(Err(error)) => (None, Some(error.to_string())),
+        };
+        let mut devices = Devices::default();
+        devices.pins = pins.as_ref().map(|pins| pins.directory().to_owned());
+        Ok(Self { ebpf, hooks, features, scope, no_probe, devices, pins, no_pins, btf: Some(btf) })
     }
 
     /// Attaches every hook of the plan. On an error nothing stays attached: the caller drops `self`.
@@ -168,7 +194,6 @@ impl Kernel {
         let missing =
             || KernelError::Load { what: "programs".to_owned(), reason: "they are attached already".to_owned() };
         let btf = self.btf.take().ok_or_else(missing)?;
-        devices::clean();
         for state in &mut self.hooks {
             if state.reason.is_some() {
                 continue;
@@ -184,11 +209,59 @@ impl Kernel {
                 }
             } else {
                 let program = program(&mut self.ebpf, state.hook.name)?;
-                attach_one(program, state.hook, &self.scope, &btf)?;
+                attach_one(program, state.hook, &self.scope, &btf, self.pins.as_mut())?;
             }
             state.attached = true;
         }
         Ok(())
+    }
+
+    /// Loads and attaches hooks that were not needed and now are; their places in the table. One that the kernel does not take
+    /// has that as its reason, as at the start.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Load`] if the kernel's types cannot be read.
+    pub fn engage(&mut self, demand: Demand) -> Result<Vec<usize>, KernelError> {
+        let new = |state: &HookState| state.reason.as_deref() == Some(NOT_NEEDED) && demand.wants(state.hook);
+        let places: Vec<usize> = (0..self.hooks.len()).filter(|place| new(&self.hooks[*place])).collect();
+        if places.is_empty() {
+            return Ok(places);
+        }
+        let btf = kernel_types()?;
+        for place in &places {
+            let state = &mut self.hooks[*place];
+            let loaded = load_lsm(&mut self.ebpf, state.hook, &btf).map(drop).map_err(|error| lsm_reason(&error));
+            let done = loaded.and_then(|()| {
+                let attached = program(&mut self.ebpf, state.hook.name)
+                    .and_then(|program| attach_one(program, state.hook, &self.scope, &btf, self.pins.as_mut()));
+                attached.map_err(|error| error.to_string())
+            });
+            state.attached = done.is_ok();
+            state.reason = done.err();
+        }
+        Ok(places.into_iter().filter(|place| self.hooks[*place].attached).collect())
+    }
+
+    /// Takes out hooks that are not needed any more; their places in the table.
+    pub fn disengage(&mut self, demand: Demand) -> Vec<usize> {
+        let mut gone = Vec::new();
+        for (place, state) in self.hooks.iter_mut().enumerate() {
+            if !state.attached || demand.wants(state.hook) {
+                continue;
+            }
+            let Some(Program::Lsm(program)) = self.ebpf.program_mut(state.hook.name) else { continue };
+            if let Some(pins) = &mut self.pins {
+                pins.remove(state.hook.name);
+            }
+            if let Err(error) = program.unload() {
+                tracing::warn!("{} is not needed and stays attached: {error}", state.hook.name);
+                continue;
+            }
+            (state.attached, state.reason) = (false, Some(NOT_NEEDED.to_owned()));
+            gone.push(place);
+        }
+        gone
     }
 
     /// Attaches to network devices that are new, in this network namespace or in every one of the host; how many there were.
@@ -227,6 +300,36 @@ impl Kernel {
     #[must_use]
     pub fn end(mut self) -> Vec<String> {
         self.devices.detach()
+    }
+
+    /// Ends, and leaves everything in force that is pinned. Whether anything is.
+    #[must_use]
+    pub fn leave(mut self) -> bool {
+        let Some(pins) = &mut self.pins else { return false };
+        pins.stay();
+        self.devices.stay();
+        true
+    }
+
+    /// Where its pins are.
+    #[must_use]
+    pub fn pinned_in(&self) -> Option<&std::path::Path> {
+        self.pins.as_ref().map(Pins::directory)
+    }
+
+    /// What pins say of whoever made them; taken out once.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if it is missing or taken already.
+    pub fn meta(&mut self) -> Result<pins::MetaMap, KernelError> {
+        pins::MetaMap::new(&mut self.ebpf)
+    }
+
+    /// Id of the scope cgroup; 0 for the whole host.
+    #[must_use]
+    pub const fn scope_id(&self) -> u64 {
+        self.scope.id
     }
 
     /// Takes the rings out. Must run inside the event loop.
@@ -288,7 +391,18 @@ impl Kernel {
     }
 }
 
-/// Loads with LSM programs; where the kernel refuses these, loads again without them.
+/// Takes off all devices the filters of Sentinels that were killed, where filters outlive their process (before Linux 6.6).
+pub fn remove_dead_filters() {
+    devices::clean();
+}
+
+fn kernel_types() -> Result<Btf, KernelError> {
+    Btf::from_sys_fs()
+        .map_err(|error| KernelError::Load { what: "kernel type information".to_owned(), reason: chain(&error) })
+}
+
+/// Loads with LSM programs; where the kernel refuses these, loads again without them. Hooks on egress stand in for one another, and
+/// their programs know which of them there are: without one of those it is loaded again, too.
 fn load_what_the_kernel_takes(
     config: Config,
     features: &Features,
@@ -298,15 +412,29 @@ fn load_what_the_kernel_takes(
 ) -> Result<(Ebpf, Vec<HookState>), KernelError> {
     let off = features.lsm_bpf_off().then(|| "the kernel's LSM list lacks bpf (boot with lsm=...,bpf)".to_owned());
     let mut missing_lsm = options.without_lsm.clone().or(off);
+    let mut missing = HashMap::new();
     loop {
         let mut hooks = plan(missing_lsm.as_deref(), scope, options);
-        let attached = hooks.iter().filter(|s| s.reason.is_none()).fold(0, |bits, s| bits | 1 << s.hook.id);
+        for state in &mut hooks {
+            state.reason = state.reason.take().or_else(|| missing.get(&state.hook.id).cloned());
+        }
+        let egress = hooks.iter().filter(|s| s.reason.is_none() && s.hook.family == Family::Egress);
+        let attached = egress.fold(0, |bits, s| bits | 1 << s.hook.id);
         let mut ebpf = load_object(Config { attached, ..config }, btf)?;
-        match load_lsm(&mut ebpf, &mut hooks, btf) {
+        match load_all_lsm(&mut ebpf, &mut hooks, btf) {
             Ok(()) => return Ok((ebpf, hooks)),
-            Err(reason) => missing_lsm = Some(reason),
+            Err(Missing::All(reason)) => missing_lsm = Some(reason),
+            Err(Missing::One(hook, reason)) => drop(missing.insert(hook.id, reason)),
         }
     }
+}
+
+/// What the kernel does not take.
+enum Missing {
+    /// Any LSM program.
+    All(String),
+    /// The program of one hook: the others have to know.
+    One(&'static Hook, String),
 }
 
 /// Which hooks to attach: the exits of open only where `file_open` cannot be had.
@@ -319,6 +447,7 @@ fn plan(missing_lsm: Option<&str>, scope: &Checked, options: &Options) -> Vec<Ho
         (Attach::Lsm, Some(reason)) => Some(reason.to_owned()),
         (Attach::OpenExits, None) => Some("file_open reports opens".to_owned()),
         (Attach::Devices, _) => devices.clone(),
+        (Attach::Lsm, None) if !options.demand.wants(hook) => Some(NOT_NEEDED.to_owned()),
         (Attach::Lsm | Attach::Cgroup | Attach::BtfTracepoint | Attach::OpenExits, _) => None,
     };
     HOOKS.iter().map(|hook| HookState { hook, attached: false, reason: reason(hook) }).collect()
@@ -336,22 +465,43 @@ fn load_object(config: Config, btf: &Btf) -> Result<Ebpf, KernelError> {
 /// Why LSM programs are missing, when the kernel answers EPERM.
 const LSM_REFUSED: &str = "this kernel refuses LSM programs (EPERM), by lockdown or for want of CAP_SYS_ADMIN";
 
-/// Loads and attaches the LSM programs of the plan: some kernels refuse only the attaching. They are
-/// attached for good in [`Kernel::attach`]; here each link is dropped at once.
-fn load_lsm(ebpf: &mut Ebpf, hooks: &mut [HookState], btf: &Btf) -> Result<(), String> {
-    let chain = |error: &dyn Error| match chain(error) {
-        text if text.contains("os error 1)") => LSM_REFUSED.to_owned(),
-        text => text.replace(": ", " - "),
-    };
-    for state in hooks.iter().filter(|s| s.hook.attach == Attach::Lsm && s.reason.is_none()) {
-        let Ok(Program::Lsm(program)) = program(ebpf, state.hook.name) else {
-            return Err(format!("{} is missing from the object", state.hook.name));
-        };
-        program.load(state.hook.name, btf).map_err(|error| chain(&error))?;
-        let link = program.attach().map_err(|error| chain(&error))?;
-        program.detach(link).map_err(|error| chain(&error))?;
+/// Loads the LSM programs of the plan, and attaches one: some kernels refuse only the attaching. They are attached for
+/// good in [`Kernel::attach`]; here the link is dropped at once.
+fn load_all_lsm(ebpf: &mut Ebpf, hooks: &mut [HookState], btf: &Btf) -> Result<(), Missing> {
+    let mut tried = false;
+    for state in hooks.iter_mut().filter(|s| s.hook.attach == Attach::Lsm && s.reason.is_none()) {
+        let loaded = load_lsm(ebpf, state.hook, btf).and_then(|program| {
+            if !std::mem::replace(&mut tried, true) {
+                let link = program.attach()?;
+                program.detach(link)?;
+            }
+            Ok(())
+        });
+        let Err(error) = loaded else { continue };
+        match lsm_reason(&error) {
+            reason if reason == LSM_REFUSED => return Err(Missing::All(reason)),
+            reason if state.hook.family == Family::Egress => return Err(Missing::One(state.hook, reason)),
+            reason => state.reason = Some(reason),
+        }
     }
     Ok(())
+}
+
+fn load_lsm<'a>(ebpf: &'a mut Ebpf, hook: &Hook, btf: &Btf) -> Result<&'a mut Lsm, ProgramError> {
+    let Some(Program::Lsm(program)) = ebpf.program_mut(hook.name) else {
+        return Err(ProgramError::UnexpectedProgramType);
+    };
+    program.load(hook.place(), btf)?;
+    Ok(program)
+}
+
+/// Why a hook is not attached, when the kernel says this.
+fn lsm_reason(error: &ProgramError) -> String {
+    match chain(error) {
+        _ if matches!(error, ProgramError::Btf(_)) => NO_SUCH_HOOK.to_owned(),
+        text if text.contains("os error 1)") => LSM_REFUSED.to_owned(),
+        text => text.replace(": ", " - "),
+    }
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, KernelError> {
@@ -359,29 +509,42 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, Kernel
         .ok_or_else(|| KernelError::Load { what: name.to_owned(), reason: "it is missing from the object".to_owned() })
 }
 
-fn attach_one(program: &mut Program, hook: &Hook, scope: &Checked, btf: &Btf) -> Result<(), KernelError> {
+fn attach_one(
+    program: &mut Program,
+    hook: &Hook,
+    scope: &Checked,
+    btf: &Btf,
+    pins: Option<&mut Pins>,
+) -> Result<(), KernelError> {
     if hook.attach == Attach::Cgroup {
-        return attach::attach(program, hook.name, scope);
+        return attach::attach(program, hook.name, scope, pins);
     }
-    attach_global(program, hook, btf).map_err(|error| KernelError::Attach {
+    let link = attach_global(program, hook, btf, pins.is_some()).map_err(|error| KernelError::Attach {
         hook: hook.name.to_owned(),
         place: "the kernel".to_owned(),
         reason: chain(&error),
-    })
+    })?;
+    pins.zip(link).map_or(Ok(()), |(pins, link)| pins.add(hook.name, link))
 }
 
-/// Programs that see the whole host; they compare with the scope themselves.
-fn attach_global(program: &mut Program, hook: &Hook, btf: &Btf) -> Result<(), ProgramError> {
+/// Programs that see the whole host; they compare with the scope themselves. The link, if it is to be taken and can outlive
+/// this process: those of tracepoints only report, and end with it.
+fn attach_global(program: &mut Program, hook: &Hook, btf: &Btf, take: bool) -> Result<Option<FdLink>, ProgramError> {
     match program {
-        Program::Lsm(program) => program.attach().map(drop),
+        Program::Lsm(program) => {
+            let id = program.attach()?;
+            if take { program.take_link(id).map(|link| Some(link.into())) } else { Ok(None) }
+        }
         Program::BtfTracePoint(program) => {
             program.load(hook.name, btf)?;
-            program.attach().map(drop)
+            let id = program.attach()?;
+            if take { program.take_link(id).map(|link| Some(link.into())) } else { Ok(None) }
         }
         Program::TracePoint(program) => {
             program.load()?;
             let _tracefs = Tracefs::ensure().map_err(ProgramError::IOError)?;
-            OPEN_EXITS.iter().try_for_each(|name| program.attach("syscalls", name).map(drop))
+            OPEN_EXITS.iter().try_for_each(|name| program.attach("syscalls", name).map(drop))?;
+            Ok(None)
         }
         _ => Err(ProgramError::UnexpectedProgramType),
     }

@@ -1,6 +1,6 @@
 //! Resolves the offsets of [`Offsets::FIELDS`] from the running kernel.
 //!
-//! Invariant: a field that is missing stops the start with its name; no offset is ever guessed.
+//! Invariant: a field that is missing stops the start with its name, unless older kernels have no such thing; no offset is ever guessed.
 
 use std::{
     collections::BTreeSet,
@@ -14,6 +14,9 @@ use super::btf::{Btf, BtfError};
 
 /// Where the kernel shows its own type information.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+
+/// Structures that older kernels do not have; their fields are at 0 then, which the programs know.
+const OPTIONAL: [&str; 1] = ["backing_file"];
 
 /// Why the offsets could not be had.
 #[derive(Debug, Error)]
@@ -52,11 +55,33 @@ pub fn resolve(path: &Path) -> Result<Offsets, OffsetError> {
 fn from_bytes(data: &[u8]) -> Result<Offsets, BtfError> {
     let btf = Btf::parse(data)?;
     let names: BTreeSet<&str> = Offsets::FIELDS.iter().map(|(name, _, _)| *name).collect();
-    let structs = btf.structs(&names.into_iter().collect::<Vec<_>>())?;
+    let (optional, needed): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| OPTIONAL.contains(name));
+    let mut structs = btf.structs(&needed)?;
+    optional.into_iter().filter_map(|name| btf.structs(&[name]).ok()).for_each(|found| structs.extend(found));
     let mut offsets = Offsets::ZERO;
     for (name, field, place) in Offsets::FIELDS {
+        let found = structs.get(name).map_or(Ok(None), |at| by_any_name(&btf, *at, field))?;
+        if OPTIONAL.contains(name) && found.is_none() {
+            continue;
+        }
         let missing = || BtfError::NoField((*name).to_owned(), (*field).to_owned());
-        *place(&mut offsets) = btf.offset(structs[name], field)?.ok_or_else(missing)?;
+        *place(&mut offsets) = found.ok_or_else(missing)?;
+    }
+    for (name, field, place) in Offsets::OPTIONAL {
+        // All of them are in structures that have required fields too.
+        let found = structs.get(*name).map_or(Ok(None), |structure| btf.offset(*structure, field))?;
+        *place(&mut offsets) = found.unwrap_or_default();
     }
     Ok(offsets)
+}
+
+/// The offset of a field that may have several names, each with bytes to add: `new|old+8`.
+fn by_any_name(btf: &Btf, structure: usize, names: &str) -> Result<Option<u32>, BtfError> {
+    for name in names.split('|') {
+        let (name, more) = name.split_once('+').unwrap_or((name, "0"));
+        if let Some(offset) = btf.offset(structure, name)? {
+            return Ok(more.parse::<u32>().ok().map(|more| offset + more));
+        }
+    }
+    Ok(None)
 }

@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_request_is_laid_out_as_the_program_reads_it() {
-        let executable = FileId { ino: 0x0102, dev: 3, pad: 0 };
+        let executable = FileId { ino: 0x0102, dev: 3, generation: 0 };
         let mut packet = Vec::new();
         write_request(&mut packet, &Subject { executable, cgroup: 4, uid: 5, port: 6, protocol: 7 }, 8);
         let at = |offset: usize| u32::from_ne_bytes(packet[offset..offset + 4].try_into().unwrap());

@@ -2,7 +2,10 @@
 //!
 //! Invariant: bytes are handed on as they came; decoding and checking is `event`'s.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::{
+    os::fd::{AsRawFd, RawFd},
+    time::{Duration, Instant},
+};
 
 use aya::{
     Ebpf,
@@ -14,6 +17,8 @@ use super::{KernelError, verdicts::take};
 
 /// Records handed on before other work of the event loop gets its turn.
 const BATCH: usize = 512;
+/// How long that may take: somebody may be waiting for an answer.
+const SLICE: Duration = Duration::from_millis(50);
 
 /// A file descriptor that the ring's owner keeps open.
 struct Descriptor(RawFd);
@@ -28,6 +33,8 @@ impl AsRawFd for Descriptor {
 pub struct Rings {
     events: RingBuf<MapData>,
     refusals: RingBuf<MapData>,
+    /// A refusal that was read, and that events before it have to be handed on first.
+    held: Option<Box<[u8]>>,
     answers: Answers,
     events_ready: AsyncFd<Descriptor>,
     refusals_ready: AsyncFd<Descriptor>,
@@ -48,7 +55,7 @@ impl Rings {
         let refusals_ready = watch(refusals.as_raw_fd(), "REFUSALS")?;
         let answers_ready = watch(answers.as_raw_fd(), "ANSWERS")?;
         let answers = Answers { ring: answers, held: None, left: 0 };
-        Ok(Self { events, refusals, answers, events_ready, refusals_ready, answers_ready })
+        Ok(Self { events, refusals, held: None, answers, events_ready, refusals_ready, answers_ready })
     }
 
     /// Sleeps until there is something to read.
@@ -65,15 +72,19 @@ impl Rings {
         Ok(())
     }
 
-    /// Hands on what is there, at most a batch of each ring; false when there was nothing.
+    /// Hands on what is there, at most a batch of each ring, and not for longer than [`SLICE`]; false when there was nothing.
     ///
     /// Refusals go first, so that a flood of events cannot keep them waiting; but each after the earlier events in the
     /// other ring, so that the fork and exec that made its process come before it. DNS answers come before what happened
     /// after them; at most a batch of them, so that a flood of answers cannot keep events waiting either.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+        let end = Instant::now() + SLICE;
         self.answers.left = BATCH;
-        let refusals = (0..BATCH).take_while(|_| self.next_refusal(&mut take)).count();
+        let refusals = (0..BATCH).take_while(|_| Instant::now() < end && self.next_refusal(end, &mut take)).count();
         for count in 0..BATCH {
+            if Instant::now() >= end {
+                return true;
+            }
             let Some(event) = self.events.next() else {
                 return refusals + count + self.answers.until(u64::MAX, &mut take) > 0 || self.answers.left == 0;
             };
@@ -83,20 +94,33 @@ impl Rings {
         true
     }
 
-    /// Hands on one refusal, with the events before it.
-    fn next_refusal(&mut self, take: &mut impl FnMut(&[u8])) -> bool {
-        let Some(refusal) = self.refusals.next() else { return false };
-        let time = time_of(&refusal);
+    /// Hands on one refusal, with the events before it. When the time is over, it is held until the next call.
+    fn next_refusal(&mut self, end: Instant, take: &mut impl FnMut(&[u8])) -> bool {
+        let held = self.held.take();
+        let next;
+        let refusal: &[u8] = match &held {
+            Some(held) => held,
+            None => {
+                let Some(item) = self.refusals.next() else { return false };
+                next = item;
+                &next
+            }
+        };
+        let time = time_of(refusal);
         self.answers.until(time, take);
         while let Some(event) = self.events.next() {
             if time_of(&event) > time {
-                take(&refusal);
+                take(refusal);
                 take(&event);
                 return true;
             }
             take(&event);
+            if Instant::now() >= end {
+                self.held = Some(Box::from(refusal));
+                return true;
+            }
         }
-        take(&refusal);
+        take(refusal);
         true
     }
 }

@@ -2,7 +2,7 @@
 
 use aya::{
     Ebpf, Pod,
-    maps::{MapData, MapError, PerCpuArray},
+    maps::{Map, MapData, MapError, PerCpuArray},
 };
 use sentinel_common::stats::{HookStats, KindStats};
 
@@ -34,6 +34,22 @@ impl Stats {
     /// [`KernelError::Map`] if one is missing.
     pub fn new(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
         Ok(Self { hooks: take!(ebpf, "HOOK_STATS"), kinds: take!(ebpf, "KIND_STATS") })
+    }
+
+    /// The counters that are pinned in a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if they are not there, or not ours.
+    pub fn pinned(directory: &std::path::Path) -> Result<Self, KernelError> {
+        fn open<T: TryFrom<Map, Error = MapError>>(
+            directory: &std::path::Path,
+            name: &'static str,
+        ) -> Result<T, KernelError> {
+            let data = MapData::from_pin(directory.join(name)).map_err(|error| failed(name, &error))?;
+            Map::from_map_data(data).and_then(T::try_from).map_err(|error| failed(name, &error))
+        }
+        Ok(Self { hooks: open(directory, "HOOK_STATS")?, kinds: open(directory, "KIND_STATS")? })
     }
 
     /// Counters of a hook.

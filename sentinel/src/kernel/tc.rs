@@ -9,14 +9,13 @@ use rustix::{
     fd::OwnedFd,
     io::Errno,
     net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType,
-        netlink::SocketAddrNetlink,
-        recvfrom, send, socket_with,
+        AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with,
         sockopt::{Timeout, set_socket_timeout},
     },
 };
 use thiserror::Error;
 
+use crate::sockets::diag::receive;
 use crate::sockets::wire::{self, ACK, DUMP, Malformed, Message, Messages, REQUEST, array_at, attributes, u32_at};
 
 /// What the kernel sends at once is at most this much, with room to spare.
@@ -58,9 +57,6 @@ pub(super) enum TcError {
     /// An answer that does not add up.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// An answer that does not fit.
-    #[error("traffic control sent {0} bytes at once")]
-    Oversized(usize),
 }
 
 /// The list of filters that a clsact qdisc has for packets coming in or going out.
@@ -153,7 +149,7 @@ impl Tc {
         self.sequence = self.sequence.wrapping_add(1);
         send(&self.socket, &about.request(kind, REQUEST | flags, self.sequence), SendFlags::empty())?;
         loop {
-            let size = self.receive()?;
+            let size = receive(&self.socket, &mut self.buffer)?;
             for message in Messages(&self.buffer[..size]) {
                 let message = message?;
                 if message.sequence != self.sequence {
@@ -167,21 +163,6 @@ impl Tc {
                 }
                 each(&message)?;
             }
-        }
-    }
-
-    /// The next datagram from the kernel; those of others do not count.
-    fn receive(&mut self) -> Result<usize, TcError> {
-        loop {
-            let (size, whole, from) = match recvfrom(&self.socket, &mut self.buffer[..], RecvFlags::TRUNC) {
-                Err(Errno::INTR) => continue,
-                other => other?,
-            };
-            let port = from.and_then(|from| SocketAddrNetlink::try_from(from).ok()).map(|from| from.pid());
-            if port != Some(0) {
-                continue;
-            }
-            return if whole > size { Err(TcError::Oversized(whole)) } else { Ok(size) };
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aya::{
-    Ebpf, Pod,
+    Ebpf,
     maps::{
         Array, HashMap as BpfHashMap, MapData, MapError,
         lpm_trie::{Key as LpmKey, LpmTrie},
@@ -18,32 +18,28 @@ use geoip::TableImage;
 use sentinel_common::{
     FileId,
     address::Address,
+    content::{Digest, Fallbacks, FileVersion, Hashed},
     geo::ClassRules,
     verdict::{
-        AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, PATH_KEY, PathKey, State, Subject,
-        access, active, flag, subject,
+        AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, NAME_KEY, NameKey, PATH_KEY,
+        PathKey, State, Subject, access, active, flag, subject,
     },
 };
+use serde::{Deserialize, Serialize};
 
-use super::{KernelError, geo::GeoMaps};
+use super::{
+    KernelError,
+    contents::{AllowLists, Contents},
+    geo::GeoMaps,
+    lent::{Lent, Wanted},
+    plain::{Plain, plain},
+};
 
-/// Plain memory for map keys and values.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-struct Plain<T>(T);
-
-macro_rules! plain {
-    ($($ty:ty),+) => {
-        $(
-            // SAFETY: repr(C) of integers without implicit padding; sentinel-common asserts the sizes.
-            unsafe impl Pod for Plain<$ty> {}
-        )+
-    };
-}
-plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, BypassKey, PathKey, State);
+plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, BypassKey, PathKey, NameKey, FileId, State);
+plain!(FileVersion, Hashed, Fallbacks);
 
 /// Whether an entry blocks or exempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Table {
     /// Refuse.
     Block,
@@ -52,7 +48,7 @@ pub enum Table {
 }
 
 /// What an entry is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Target {
     /// A normalised address, with one port or all.
     Destination {
@@ -75,6 +71,24 @@ pub enum Target {
         /// Inode number.
         ino: u64,
     },
+    /// A name in a directory, whether there is such a file or not. For everyone.
+    Name {
+        /// Device of the directory as the kernel has it.
+        dev: u32,
+        /// Its inode number.
+        ino: u64,
+        /// Bytes of the name.
+        name: Vec<u8>,
+    },
+    /// Everything below a directory, by its identity. For everyone.
+    Tree {
+        /// Device as the kernel has it.
+        dev: u32,
+        /// Inode number.
+        ino: u64,
+    },
+    /// A content, by its SHA-256.
+    Hash(Digest),
     /// A path, or with `prefix` everything below a directory (the path then ends in `/`).
     Path {
         /// Bytes of the absolute path.
@@ -111,7 +125,7 @@ pub fn masked(address: u128, length: u8) -> u128 {
 }
 
 /// Where an entry lies.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// Block or exempt.
     pub table: Table,
@@ -154,11 +168,17 @@ pub struct Verdicts {
     exempt_cidrs: LpmTrie<MapData, Plain<CidrKey>, Plain<Entry>>,
     geo: GeoMaps,
     files: BpfHashMap<MapData, Plain<FileKey>, Plain<AccessEntries>>,
+    names: BpfHashMap<MapData, Plain<NameKey>, Plain<AccessEntries>>,
+    trees: BpfHashMap<MapData, Plain<FileId>, Plain<AccessEntries>>,
     bypasses: BpfHashMap<MapData, Plain<BypassKey>, Plain<Entry>>,
+    contents: Contents,
+    lent: Lent,
     paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
     exempt_paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
     limits: BpfHashMap<MapData, Plain<LimitKey>, u32>,
     held: BTreeMap<Place, Vec<Held>>,
+    /// Generations of files by device and number, where they are known.
+    generations: BTreeMap<(u32, u64), u32>,
     /// What the policy says of each class of addresses; empty: no rule is about countries.
     classes: Vec<ClassRules>,
     epoch: u64,
@@ -175,12 +195,12 @@ macro_rules! take {
 pub(super) use take;
 
 /// Names the map in an error.
-fn named(map: &'static str) -> impl Fn(MapError) -> KernelError {
+pub(super) fn named(map: &'static str) -> impl Fn(MapError) -> KernelError {
     move |error| KernelError::Map { map, reason: super::chain(&error) }
 }
 
 /// A removal of what is not there is no error: an expired entry may be swept twice.
-fn removed(result: Result<(), MapError>) -> Result<(), MapError> {
+pub(super) fn removed(result: Result<(), MapError>) -> Result<(), MapError> {
     match result {
         Err(MapError::KeyNotFound) => Ok(()),
         Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
@@ -202,15 +222,60 @@ impl Verdicts {
             exempt_cidrs: take!(ebpf, "EXEMPT_CIDRS"),
             geo: GeoMaps::new(ebpf)?,
             files: take!(ebpf, "FILES"),
+            names: take!(ebpf, "NAMES"),
+            trees: take!(ebpf, "TREES"),
             bypasses: take!(ebpf, "BYPASSES"),
+            contents: Contents::new(ebpf)?,
+            lent: Lent::new(ebpf)?,
             paths: take!(ebpf, "PATHS"),
             exempt_paths: take!(ebpf, "EXEMPT_PATHS"),
             limits: take!(ebpf, "LIMITS"),
             held: BTreeMap::new(),
+            generations: BTreeMap::new(),
             classes: Vec::new(),
             epoch: 0,
             limited: BTreeSet::new(),
         })
+    }
+
+    /// Says which file of this device and number the entries from now on are about. Entries of an older file go: it is no
+    /// more, or its number could not be used again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Verdicts::retain`].
+    pub fn identify(&mut self, file: FileId) -> Result<(), KernelError> {
+        let key = (file.dev, file.ino);
+        let before = self.generations.insert(key, file.generation).unwrap_or(0);
+        if before != 0 && file.generation != 0 && before != file.generation {
+            self.retain(|place, _| !matches!(place.target, Target::File { dev, ino } if (dev, ino) == key))?;
+            self.generations.insert(key, file.generation);
+        } else if before != file.generation {
+            self.rewrite(key)?;
+        }
+        if file.generation == 0 {
+            self.generations.remove(&key);
+        }
+        Ok(())
+    }
+
+    /// Drops the generation of a file that no entry is about any more.
+    fn forget(&mut self, file: (u32, u64)) {
+        if self.about(file).is_empty() {
+            self.generations.remove(&file);
+        }
+    }
+
+    /// Writes what there is about a file again.
+    fn rewrite(&mut self, file: (u32, u64)) -> Result<(), KernelError> {
+        self.about(file).iter().try_for_each(|place| self.sync(place))
+    }
+
+    /// The places of a file, whoever the subject is.
+    fn about(&self, (dev, ino): (u32, u64)) -> Vec<Place> {
+        let first = Place { table: Table::Block, target: Target::File { dev, ino }, subject: (0, 0, 0) };
+        let places = self.held.range(&first..).map(|(place, _)| place);
+        places.take_while(|place| place.target == first.target && place.table == first.table).cloned().collect()
     }
 
     /// Adds an entry; one of the same rule on the same place and access is replaced.
@@ -219,6 +284,22 @@ impl Verdicts {
     ///
     /// [`KernelError::Map`] if the kernel's map is full.
     pub fn insert(&mut self, place: &Place, new: Held) -> Result<(), KernelError> {
+        self.insert_quietly(place, new)?;
+        self.sync_state()
+    }
+
+    /// Adds many entries; they hold when all are there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Verdicts::insert`]; what was added before the error stays until [`Verdicts::retain`] removes it.
+    pub fn insert_all(&mut self, mut all: impl Iterator<Item = (Place, Held)>) -> Result<(), KernelError> {
+        let inserted = all.try_for_each(|(place, held)| self.insert_quietly(&place, held));
+        self.sync_state()?;
+        inserted
+    }
+
+    fn insert_quietly(&mut self, place: &Place, new: Held) -> Result<(), KernelError> {
         let list = self.held.entry(place.clone()).or_default();
         list.retain(|old| old.entry.rule != new.entry.rule || old.access != new.access);
         list.push(new);
@@ -227,7 +308,7 @@ impl Verdicts {
             self.retain(|other, held| other != place || *held != new)?;
             return Err(error);
         }
-        self.sync_state()
+        Ok(())
     }
 
     /// Keeps the entries that `keep` says yes to, removes the others; how many went.
@@ -250,6 +331,11 @@ impl Verdicts {
         let synced: Vec<_> = changed.iter().map(|place| self.sync_covered(place)).collect();
         let result = synced.into_iter().collect::<Result<(), _>>().map(|()| gone);
         self.held.retain(|_, list| !list.is_empty());
+        for place in changed {
+            if let Target::File { dev, ino } = place.target {
+                self.forget((dev, ino));
+            }
+        }
         if gone > 0 {
             self.sync_state()?;
         }
@@ -333,14 +419,69 @@ impl Verdicts {
         Ok(())
     }
 
+    /// Puts lists of what may run in force, and what happens where a hash or a path cannot be had.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if the kernel has no room; nothing that was allowed is refused then.
+    pub fn set_contents(&mut self, lists: &AllowLists, fallbacks: Fallbacks, hashing: bool) -> Result<(), KernelError> {
+        self.contents.set_fallbacks(fallbacks, hashing)?;
+        let result = self.contents.set_lists(lists);
+        self.sync_state()?;
+        result
+    }
+
+    /// Says which rules nobody may be rid of by entering another process. To be done while their limits are there. No other
+    /// verdict changes by it.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if there are too many; nothing has changed then.
+    pub fn set_lent(&mut self, wanted: &Wanted) -> Result<(), KernelError> {
+        self.lent.set(wanted)
+    }
+
+    /// What was said last.
+    #[must_use]
+    pub fn lent(&self) -> Wanted {
+        self.lent.wanted()
+    }
+
+    /// Takes down the hash of a content, or that it has none. No verdict changes but that of this content.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if the map is full.
+    pub fn know(&mut self, version: FileVersion, hashed: Hashed) -> Result<(), KernelError> {
+        self.contents.know(version, hashed)
+    }
+
+    /// Forgets what is known of a content.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if the kernel refuses.
+    pub fn forget_content(&mut self, version: FileVersion) -> Result<(), KernelError> {
+        self.contents.forget(version)
+    }
+
     /// Writes the place, and every place inside it that its entries also hold for.
     fn sync_covered(&mut self, changed: &Place) -> Result<(), KernelError> {
         let inside: Vec<Place> = match changed.target {
-            Target::Cidr { .. } | Target::Path { prefix: true, .. } => {
-                self.held.keys().filter(|place| changed.covers(place)).cloned().collect()
+            Target::Cidr { .. } => self.held.keys().filter(|place| changed.covers(place)).cloned().collect(),
+            // They lie behind each other, by the bytes of their paths.
+            Target::Path { prefix: true, .. } => {
+                let first = Place { subject: (0, 0, 0), ..changed.clone() };
+                let behind = self.held.range(first..).map(|(place, _)| place);
+                let inside =
+                    behind.take_while(|place| place.table == changed.table && changed.target.covers(&place.target));
+                inside.filter(|place| changed.covers(place)).cloned().collect()
             }
             Target::Destination { .. }
             | Target::File { .. }
+            | Target::Name { .. }
+            | Target::Tree { .. }
+            | Target::Hash(_)
             | Target::Path { prefix: false, .. }
             | Target::Bypass { .. } => vec![changed.clone()],
         };
@@ -352,9 +493,13 @@ impl Verdicts {
         if self.held.get(place).is_none_or(Vec::is_empty) {
             return self.erase(place);
         }
-        let all = self.held.iter().filter(|(other, _)| other.covers(place)).flat_map(|(_, list)| list);
-        let by_access = strongest(all);
-        self.write(place, by_access)
+        let above = around(place).into_iter().filter_map(|place| self.held.get(&place));
+        let own = self.held.get(place);
+        let mut value = strongest(above.chain(own).flatten());
+        if let Target::File { dev, ino } = place.target {
+            value.inode_generation = self.generations.get(&(dev, ino)).copied().unwrap_or(0);
+        }
+        self.write(place, value)
     }
 
     fn write(&mut self, place: &Place, value: AccessEntries) -> Result<(), KernelError> {
@@ -373,6 +518,13 @@ impl Verdicts {
             (Target::File { dev, ino }, _) => {
                 self.files.insert(file_key(*dev, *ino, place), Plain(value), 0).map_err(named("FILES"))
             }
+            (Target::Name { dev, ino, name }, _) => {
+                self.names.insert(name_key(*dev, *ino, name)?, Plain(value), 0).map_err(named("NAMES"))
+            }
+            (Target::Tree { dev, ino }, _) => {
+                self.trees.insert(Plain(file_id(*dev, *ino)), Plain(value), 0).map_err(named("TREES"))
+            }
+            (Target::Hash(digest), table) => self.contents.write(table, digest, first),
             (Target::Bypass { kind, number }, _) => self
                 .bypasses
                 .insert(Plain(BypassKey { kind: *kind, number: *number }), first, 0)
@@ -399,6 +551,9 @@ impl Verdicts {
                 (self.exempt_cidrs.remove(&cidr_key(*address, *length, place)), "EXEMPT_CIDRS")
             }
             (Target::File { dev, ino }, _) => (self.files.remove(&file_key(*dev, *ino, place)), "FILES"),
+            (Target::Name { dev, ino, name }, _) => (self.names.remove(&name_key(*dev, *ino, name)?), "NAMES"),
+            (Target::Tree { dev, ino }, _) => (self.trees.remove(&Plain(file_id(*dev, *ino))), "TREES"),
+            (Target::Hash(digest), table) => return self.contents.erase(table, digest),
             (Target::Bypass { kind, number }, _) => {
                 (self.bypasses.remove(&Plain(BypassKey { kind: *kind, number: *number })), "BYPASSES")
             }
@@ -423,11 +578,38 @@ impl Verdicts {
         if !self.classes.is_empty() {
             bits |= active::GEO;
         }
+        bits |= self.contents.classes();
+        if bits & active::HASH_RULE != 0 {
+            bits |= active::HASH;
+        }
         // Odd, so it comes to each value once; and a mixture of the bytes of two values is not a third one soon.
         self.epoch = self.epoch.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let state = State { word: banks | u64::from(bits), epoch: self.epoch };
         self.state.set(0, Plain(state), 0).map_err(named("STATE"))
     }
+}
+
+/// The other places whose entries would also hold for this one.
+fn around(place: &Place) -> Vec<Place> {
+    let at = |target| Place { table: place.table, target, subject: place.subject };
+    let targets: Vec<Target> = match &place.target {
+        Target::Cidr { address, length } => {
+            let address = u128::from_be_bytes(*address);
+            (0..*length).map(|length| Target::Cidr { address: masked(address, length).to_be_bytes(), length }).collect()
+        }
+        Target::Path { path, prefix } => {
+            let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at + 1);
+            let above = ends.filter(|end| *end < path.len() || !prefix);
+            above.map(|end| Target::Path { path: path[..end].to_vec(), prefix: true }).collect()
+        }
+        Target::Destination { .. }
+        | Target::File { .. }
+        | Target::Name { .. }
+        | Target::Tree { .. }
+        | Target::Hash(_)
+        | Target::Bypass { .. } => Vec::new(),
+    };
+    targets.into_iter().map(at).collect()
 }
 
 /// The class of entry that a place belongs to.
@@ -441,6 +623,9 @@ fn class(place: &Place) -> u32 {
         (Target::Cidr { .. }, Table::Exempt) => active::EXEMPT,
         (Target::Path { .. }, Table::Exempt) => active::EXEMPT_PATH,
         (Target::Bypass { .. }, _) => active::BYPASS,
+        (Target::Name { .. }, _) => active::NAME,
+        (Target::Tree { .. }, _) => active::TREE,
+        (Target::Hash(_), _) => active::HASH_RULE,
         (Target::Destination { port: None, .. }, _) => {
             by_subject(active::DESTINATION, active::DESTINATION_EXECUTABLE, active::DESTINATION_INSTANCE)
         }
@@ -490,7 +675,24 @@ fn cidr_key(address: [u8; 16], length: u8, place: &Place) -> LpmKey<Plain<CidrKe
 }
 
 fn file_key(dev: u32, ino: u64, place: &Place) -> Plain<FileKey> {
-    Plain(FileKey { file: FileId { ino, dev, pad: 0 }, subject: place.subject() })
+    Plain(FileKey { file: file_id(dev, ino), subject: place.subject() })
+}
+
+const fn file_id(dev: u32, ino: u64) -> FileId {
+    FileId { ino, dev, generation: 0 }
+}
+
+/// Longest name that an entry can hold.
+pub const LONGEST_NAME: usize = NAME_KEY;
+
+pub(super) fn name_key(dev: u32, ino: u64, name: &[u8]) -> Result<Plain<NameKey>, KernelError> {
+    if name.is_empty() || name.len() > LONGEST_NAME {
+        let reason = format!("a name entry holds 1 to {LONGEST_NAME} bytes, this name has {}", name.len());
+        return Err(KernelError::Map { map: "NAMES", reason });
+    }
+    let mut bytes = [0; NAME_KEY + 1];
+    bytes[..name.len()].copy_from_slice(name);
+    Ok(Plain(NameKey { directory: file_id(dev, ino), name: bytes }))
 }
 
 /// Longest path that an entry can hold: an exact path also needs its final NUL.
@@ -520,7 +722,7 @@ mod tests {
     fn the_entry_that_protects_most_is_written() {
         let all = [held(1, 1, 50, 0), held(2, 1, 0, flag::MONITOR), held(3, 1, 90, 0), held(4, 2, 10, 0)];
         let value = strongest(all.iter());
-        assert_eq!(value.by_access.map(|e| e.rule), [3, 4, 4, 0, 0]);
+        assert_eq!(value.by_access.map(|e| e.rule), [3, 4, 4, 0, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -536,6 +738,21 @@ mod tests {
         assert!(path("/etc/", true).covers(&path("/etc/shadow", false)));
         assert!(path("/etc/", true).covers(&path("/etc/ssh/", true)));
         assert!(!path("/etc/shadow", false).covers(&path("/etc/shadow2", false)));
+    }
+
+    #[test]
+    fn what_covers_a_place_is_looked_up_by_name() {
+        let place = |target| Place::new(Table::Block, target, Subject::ANYONE);
+        let path = |text: &str, prefix| place(Target::Path { path: text.into(), prefix });
+        assert_eq!(
+            around(&path("/etc/ssh/key", false)),
+            [path("/", true), path("/etc/", true), path("/etc/ssh/", true)]
+        );
+        assert_eq!(around(&path("/etc/ssh/", true)), [path("/", true), path("/etc/", true)]);
+        let cidr = |address: u128, length| place(Target::Cidr { address: address.to_be_bytes(), length });
+        let all = around(&cidr(0x0a01 << 112, 16));
+        assert!(all.len() == 16 && all.contains(&cidr(0x0a << 120, 8)) && all.contains(&cidr(0, 0)));
+        assert!(around(&place(Target::File { dev: 1, ino: 1 })).is_empty());
     }
 
     #[test]

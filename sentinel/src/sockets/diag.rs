@@ -39,9 +39,6 @@ pub enum DiagError {
     /// An answer that does not add up.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// An answer that does not fit.
-    #[error("the kernel's socket table sent {0} bytes at once")]
-    Oversized(usize),
 }
 
 /// What became of a socket that was to be destroyed.
@@ -108,7 +105,7 @@ impl Diag {
             |sequence| wire::request(kind::BY_FAMILY, wire::REQUEST | wire::DUMP, sequence, of, states, &NOBODY);
         let sequence = self.ask(request)?;
         loop {
-            let size = self.receive()?;
+            let size = receive(&self.socket, &mut self.buffer)?;
             for message in Messages(&self.buffer[..size]) {
                 let message = message?;
                 if message.sequence != sequence {
@@ -134,7 +131,7 @@ impl Diag {
             |sequence| wire::request(kind::DESTROY, wire::REQUEST | wire::ACK, sequence, of, CONNECTED, identity);
         let sequence = self.ask(request)?;
         loop {
-            let size = self.receive()?;
+            let size = receive(&self.socket, &mut self.buffer)?;
             for message in Messages(&self.buffer[..size]) {
                 let message = message?;
                 if message.sequence == sequence && message.kind == kind::ERROR {
@@ -178,19 +175,22 @@ impl Diag {
         send(&self.socket, &request(self.sequence), SendFlags::empty())?;
         Ok(self.sequence)
     }
+}
 
-    /// The next datagram from the kernel. Whoever administers the namespace could send some too: those do not count.
-    fn receive(&mut self) -> Result<usize, DiagError> {
-        loop {
-            let (size, whole, from) = match recvfrom(&self.socket, &mut self.buffer[..], RecvFlags::TRUNC) {
-                Err(Errno::INTR) => continue,
-                other => other?,
-            };
-            let port = from.and_then(|from| SocketAddrNetlink::try_from(from).ok()).map(|from| from.pid());
-            if port != Some(0) {
-                continue;
-            }
-            return if whole > size { Err(DiagError::Oversized(whole)) } else { Ok(size) };
+/// The length of the next datagram from the kernel. Whoever administers the namespace could send some too: those do not count.
+///
+/// # Errors
+///
+/// What the system call says; EMSGSIZE if the datagram does not fit into the buffer.
+pub fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        let (size, whole, from) = match recvfrom(socket, &mut buffer[..], RecvFlags::TRUNC) {
+            Err(Errno::INTR) => continue,
+            other => other?,
+        };
+        let port = from.and_then(|from| SocketAddrNetlink::try_from(from).ok()).map(|from| from.pid());
+        if port == Some(0) {
+            return if whole > size { Err(Errno::MSGSIZE) } else { Ok(size) };
         }
     }
 }

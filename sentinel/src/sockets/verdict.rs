@@ -98,7 +98,8 @@ impl Rules {
         };
         // Canaries hold for one hook each; the packet hook is the one that would see these sockets' next packets.
         let live = |held: &Held| held.entry.expires == 0 || held.entry.expires > now;
-        let here = |held: &Held| held.entry.hooks & 1 << hook::EGRESS != 0 && held.entry.flags & flag::CANARY == 0;
+        let here =
+            |held: &Held| [hook::ANY, hook::EGRESS].contains(&held.entry.hook) && held.entry.flags & flag::CANARY == 0;
         for (place, held) in entries.filter(|(_, held)| live(held) && here(held)) {
             rules.add(place, *held);
         }
@@ -112,7 +113,12 @@ impl Rules {
                 self.lengths.insert(length);
                 self.prefixes.entry((place.table, length, u128::from_be_bytes(address))).or_default()
             }
-            Target::File { .. } | Target::Path { .. } | Target::Bypass { .. } => return,
+            Target::File { .. }
+            | Target::Name { .. }
+            | Target::Tree { .. }
+            | Target::Hash(_)
+            | Target::Path { .. }
+            | Target::Bypass { .. } => return,
         };
         list.push((place.clone(), held));
         self.blocks |= place.table == Table::Block;
@@ -288,7 +294,7 @@ mod tests {
     }
 
     fn entry(rule: u32) -> Entry {
-        Entry { rule, hooks: u32::MAX, origin: origin::STANDING, ..Entry::NONE }
+        Entry { rule, hook: hook::ANY, origin: origin::STANDING, ..Entry::NONE }
     }
 
     fn block(rule: u32, net: &str) -> (Place, Entry) {
@@ -335,7 +341,7 @@ mod tests {
     }
 
     fn owner(pid: u32, ino: u64) -> Option<Owner> {
-        Some(Owner { pid, start: 70 * TICK, executable: FileId { ino, dev: 1, pad: 0 } })
+        Some(Owner { pid, start: 70 * TICK, executable: FileId { ino, dev: 1, generation: 0 } })
     }
 
     fn rule_of(judgement: Judgement) -> u32 {
@@ -388,7 +394,7 @@ mod tests {
         for (changed, rule) in [
             (Entry { expires: 1_000, ..one }, 0),
             (Entry { expires: 1_001, ..one }, 1),
-            (Entry { hooks: 1 << hook::CONNECT4, ..one }, 0),
+            (Entry { hook: hook::CONNECT4, ..one }, 0),
             (Entry { flags: flag::CANARY, ..one }, 0),
         ] {
             let rules = rules(&[(place.clone(), changed)], &[], OneCountry::default());
@@ -443,7 +449,7 @@ mod tests {
 
     #[test]
     fn entries_for_an_executable_or_a_process() {
-        let program = Subject::executable(FileId { ino: 11, dev: 1, pad: 0 });
+        let program = Subject::executable(FileId { ino: 11, dev: 1, generation: 0 });
         let process = Subject::instance(7, 70 * TICK + 123);
         for (subject, holder, other) in [(program, owner(9, 11), owner(7, 12)), (process, owner(7, 12), owner(9, 11))] {
             let all = [(cidr(Table::Block, "203.0.113.0/24", subject), entry(1))];

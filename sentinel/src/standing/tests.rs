@@ -31,7 +31,9 @@ fn compiled(rules: &str, votes: &Votes) -> (Result<Compiled, String>, Numbers) {
     let programmes = Programmes::of(policies.data());
     let cgroups = Path::new("/sys/fs/cgroup");
     let (mode, unknown) = (Mode::Enforce, Unknown::Alert);
-    let setting = Setting { mode, unknown, votes, programmes: &programmes, cgroups, generation: 1 };
+    let own = crate::guard::Own::default();
+    let programmes = &programmes;
+    let setting = Setting { mode, unknown, votes, programmes, cgroups, generation: 1, own: &own, force: false };
     let mut numbers = Numbers::default();
     let rulings: Vec<Ruling> =
         policies.standing().iter().map(|entry| Ruling { entry: entry.clone(), expires: 0 }).collect();
@@ -98,4 +100,51 @@ fn a_rule_that_a_programme_names_carries_its_list() {
     let lists: Vec<Option<String>> =
         rules.iter().map(|(_, entry)| numbers.rule(entry.rule).unwrap().list.clone().map(|list| list.id)).collect();
     assert!(lists.contains(&Some("bis-e".to_owned())) && lists.contains(&None), "{lists:?}");
+}
+
+#[test]
+fn hashes_and_lists_become_entries_and_slots() {
+    let hash = "ab".repeat(32);
+    let rules = format!(
+        "block_hashes contains \"{hash}\"\nexemptions contains {{\"id\": \"x\", \"type\": \"l\", \"authority\": \"a\", \
+         \"reference\": \"r\", \"approver\": \"p\", \"expires\": \"2099-01-01\", \"hashes\": [\"{hash}\"]}}\n\
+         allow_executables contains {{\"value\": \"/usr/bin/\", \"only\": {{\"uids\": [1000]}}}}\n\
+         allow_executables contains {{\"value\": \"/bin/sh\", \"only\": {{\"uids\": [1000]}}}}\n\
+         allow_executables contains {{\"value\": \"/bin/sh\", \"only\": {{\"uids\": [1001]}}}}\n"
+    );
+    let compiled = compiled(&rules, &city("images")).0.unwrap();
+    let tables: Vec<Table> = compiled
+        .entries
+        .iter()
+        .filter(|(place, _)| place.target == Target::Hash([0xab; 32]))
+        .map(|(place, _)| place.table)
+        .collect();
+    assert_eq!((tables.len(), tables.contains(&Table::Exempt)), (2, true));
+    let lists = &compiled.allow.lists;
+    assert_eq!((lists.len(), lists[0].trees.len(), lists[1].trees.len()), (2, 1, 0));
+    assert!(lists.iter().all(|list| list.names.iter().any(|(.., name)| name == b"sh")), "{lists:?}");
+    assert!(!compiled.allow.libraries.is_empty());
+    assert_eq!(compiled.images.unknowns.hash, Some(::rules::OnError::Alert));
+    assert_eq!((compiled.images.unknowns.path, compiled.images.fallbacks.hash.rule), (None, 0));
+}
+
+#[test]
+fn on_error_deny_of_a_standing_rule_is_an_entry() {
+    let text = "# METADATA\n# custom:\n#   on_error: deny\nblock_hashes contains \"sha256:".to_owned()
+        + &"ab".repeat(32)
+        + "\"";
+    let compiled = compiled(&text, &city("on-error")).0.unwrap();
+    assert_eq!(compiled.images.unknowns.hash, Some(::rules::OnError::Deny));
+    assert_ne!(compiled.images.fallbacks.hash.rule, 0);
+}
+
+#[test]
+fn a_list_for_the_whole_host_names_what_it_needs() {
+    let error = compiled("allow_executables contains \"/usr/bin/true\"", &city("host")).0.unwrap_err();
+    assert!(error.contains("whole host") && error.contains("/bin/sh"), "{error}");
+    let mixed = "allow_executables contains {\"value\": \"/bin/sh\", \"only\": {\"uids\": [1]}}\n\
+                 allow_executables contains {\"value\": \"/bin/ls\", \"only\": {\"uids\": [1]}, \"mode\": \"monitor\"}";
+    assert!(compiled(mixed, &city("mixed")).0.unwrap_err().contains("one list"));
+    let ports = "allow_executables contains {\"value\": \"/bin/sh\", \"only\": {\"ports\": [1]}}";
+    assert!(compiled(ports, &city("ports")).0.unwrap_err().contains("no meaning"));
 }

@@ -118,7 +118,7 @@ fn rules(classes: &Classes, set: &CountrySet) -> Vec<ClassRules> {
         let listed = facts.sayings[0].country.is_some_and(|country| set.contains(country));
         let mut rules = ClassRules::default();
         if listed {
-            rules.block[0] = Entry { rule: number as u32 + 1, hooks: u32::MAX, ..Entry::NONE };
+            rules.block[0] = Entry { rule: number as u32 + 1, hook: sentinel_common::hook::ANY, ..Entry::NONE };
         }
         rules
     };

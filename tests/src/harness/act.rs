@@ -49,16 +49,30 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   unshare net|user+net         new namespaces for this process
   child-cgroup NAME            a new cgroup below its own one for this process
   storm N FIRST FILE           N operations, the lines of FILE in turn; prints `came errno=N times=N op=...`
-  latch MS OP...               an operation until MS after its first EPERM; prints `passed=N refused=N passed_after=N`
+  latch MS OP...               an operation until MS after its first EPERM, or until a line comes in; prints `passed=N refused=N passed_after=N`
   open PATH read|write|create|truncate|path
   unlink, truncate, mkdir PATH
-  rename, link, symlink FROM TO
+  rename, link, symlink, exchange FROM TO
+  rmdir, mknod, chmod, chown, setxattr PATH
+  hold-file PATH, cut-held     opens a file for writing and keeps it; ftruncate of it
+  own-mounts, bind FROM TO, tmpfs PATH, chroot PATH    a mount namespace of its own; mounts; another root
+  reopen, by-handle PATH       opens for reading through a descriptor that was opened with O_PATH; by the file's handle
+  ring-open, ring-unlink PATH, ring-rename FROM TO     through io_uring, by its worker
+  jit N                        N times, code made in memory is run: private, shared, writable, of a memfd
+  map-exec, protect-exec PATH  maps a page to be executed: at once; by changing its protection
   open-unlinked PATH           opens a file once more after its name is gone
   exec PATH [ARG]...           in a forked child; errno is execve's, the child's exit status follows
   become PATH [ARG]...         execve in this very process; prints only when that fails
   become-unlinked PATH [ARG]...        the same with a program whose name is removed first
   become-memfd NAME PATH [ARG]...      the same with a copy of a program in memory
   burst N PATH                 starts a program N times with its number as argument, prints `spawned I PID`, then waits
+  family N DATA PROGRAM        N rounds of eight short lives; prints `life SLOT PARENT PID PROGRAM NANOSECONDS`
+  seize, write-into, open-memory, take-descriptor PID  enters another process: ptrace, process_vm_writev (what it reads it
+                               writes back), /proc/PID/mem, pidfd_getfd
+  traced PATH [ARG]...         starts a program that this process traces, and ends it before it has run
+  call-self NAME               gives the thread this name
+  login UID                    logs in, prints `login=UID`
+  terminal whole|error-only PROGRAM [ARG]...   starts it on a terminal of its own, prints `child=` and `terminal=`
   thread OP..., fork OP...     the operation in another thread (`thread=TID`), or in a child made by fork alone
                                (`child=PID`)
   repeat N OP...               the operation N times, one line: 0 or the first errno

@@ -16,10 +16,11 @@ use std::{
 use anyhow::{Result, bail};
 
 use super::{
-    act_exec, act_kept, act_link, act_net, act_peer, act_raw, act_storm, act_tun, act_uring, act_xdp, sys::check,
+    act_context, act_exec, act_files, act_kept, act_link, act_net, act_peer, act_race, act_raw, act_storm, act_trace,
+    act_tun, act_uring, act_xdp, sys::check,
 };
 
-/// A socket kept from one operation to the next.
+/// A socket or file kept from one operation to the next.
 #[derive(Default)]
 pub struct Kept {
     /// The one that was kept last.
@@ -29,7 +30,8 @@ pub struct Kept {
 /// What a module makes of an operation: none if it is not one of its own.
 pub(super) type Done = Result<Option<io::Result<()>>>;
 
-const NETWORK: [fn(&[&str], &mut Kept) -> Done; 9] = [
+const MODULES: [fn(&[&str], &mut Kept) -> Done; 13] = [
+    act_files::perform,
     act_net::perform,
     act_kept::perform,
     act_uring::perform,
@@ -39,11 +41,14 @@ const NETWORK: [fn(&[&str], &mut Kept) -> Done; 9] = [
     act_xdp::perform,
     act_peer::perform,
     act_storm::perform,
+    act_context::perform,
+    act_race::perform,
+    act_trace::perform,
 ];
 
 /// Performs one operation; 0 or the errno.
 pub fn perform(words: &[&str], kept: &mut Kept) -> Result<i32> {
-    for module in NETWORK {
+    for module in MODULES {
         if let Some(done) = module(words, kept)? {
             return Ok(errno_of(done));
         }

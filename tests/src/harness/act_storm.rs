@@ -6,7 +6,8 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{self, Write as _},
+    io::{self, BufRead as _, Write as _},
+    sync::mpsc::channel,
     time::{Duration, Instant},
 };
 
@@ -51,10 +52,19 @@ fn storm(count: usize, first: usize, file: &str, kept: &mut Kept) -> Result<io::
 const LATCH_LIMIT: Duration = Duration::from_secs(120);
 
 /// Performs one operation every millisecond until `time` after the first EPERM; prints how often it passed before that, how
-/// often it was refused, and how often it passed afterwards, which must be never.
+/// often it was refused, and how often it passed afterwards, which must be never. A line on standard input ends it earlier.
 fn latch(time: Duration, op: &[&str], kept: &mut Kept) -> Result<io::Result<()>> {
     let (begin, mut first, mut before, mut refused, mut after) = (Instant::now(), None, 0_u64, 0_u64, 0_u64);
-    while first.map_or(begin.elapsed() < LATCH_LIMIT, |first: Instant| first.elapsed() < time) {
+    let (sender, told) = channel();
+    std::thread::spawn(move || {
+        // The end of the input is no line. That nobody listens any more is no error.
+        if io::stdin().lock().read_line(&mut String::new()).is_ok_and(|length| length > 0) {
+            let _ = sender.send(());
+        }
+    });
+    while told.try_recv().is_err()
+        && first.map_or(begin.elapsed() < LATCH_LIMIT, |first: Instant| first.elapsed() < time)
+    {
         match one(op, kept)? {
             libc::EPERM => {
                 refused += 1;

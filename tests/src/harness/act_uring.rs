@@ -93,6 +93,11 @@ fn on_ring(ring: &mut IoUring, request: squeue::Entry, by: By) -> io::Result<()>
     }
 }
 
+/// The same by a worker thread of the kernel, for other modules.
+pub(super) fn complete_by_worker(request: squeue::Entry) -> io::Result<()> {
+    complete(request, By::Worker)
+}
+
 fn connect(to: SocketAddr, kind: libc::c_int, by: By) -> io::Result<OwnedFd> {
     let to = Address::new(to);
     let socket = sys::socket(to.family(), kind, 0)?;

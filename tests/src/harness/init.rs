@@ -23,7 +23,7 @@ use super::sys;
 /// Set for everything that runs in the VM.
 pub const VM_MARK: &str = "SENTINEL_TESTS_VM";
 
-const MOUNTS: [(&str, &str, &str); 11] = [
+pub(crate) const MOUNTS: [(&str, &str, &str); 11] = [
     ("proc", "/proc", "proc"),
     ("sysfs", "/sys", "sysfs"),
     ("devtmpfs", "/dev", "devtmpfs"),

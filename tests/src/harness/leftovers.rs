@@ -83,6 +83,10 @@ impl Snapshot {
             // Links and maps are freed with their last reference; a pin is a plain file here.
             let _ = fs::remove_file(pin);
         }
+        // Empty directories would look like a generation that cannot be read.
+        if self.pins.is_empty() {
+            let _ = fs::remove_dir_all(Path::new(BPFFS).join("sentinel"));
+        }
         for path in cgroup::subdirectories(cgroup_root) {
             if !self.cgroups.contains(&path)
                 && let Err(error) = cgroup::remove(&path)

@@ -70,7 +70,7 @@ pub fn run_one(name: &str, args: &[String]) -> Result<ExitCode> {
 }
 
 /// Whether this machine was booted by `cargo xtask vm`, where init is this binary.
-fn in_vm() -> bool {
+pub fn in_vm() -> bool {
     std::env::var_os(super::init::VM_MARK).is_some()
 }
 
@@ -137,8 +137,8 @@ fn run_scenario(scenario: Scenario, place: Place, cgroup_root: &Path, args: &[St
     if result.is_err() {
         before.clear(cgroup_root);
     }
-    fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
-    result
+    let removed = fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()));
+    result.and_then(|()| removed.map_err(Failure::from))
 }
 
 /// Runs the scenario on a thread, so that a panic and an endless wait are failures like any other.

@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::{
     cgroup::Cgroup,
     command::{Outcome, Run},
+    kept,
     scenario::{Ctx, Place, eventually},
     sys,
 };
@@ -210,10 +211,12 @@ impl Sentinel {
             if let Some(status) = self.exited()? {
                 bail!("sentinel ended during start-up ({status}), it said:\n{}", self.stderr());
             }
-            // The exit code is the state's; 1 means that nothing answers (yet).
-            let outcome = self.verb("status").args(["--wait", "5"]).limit(limit).outcome()?;
+            // The exit code is the state's; 1 means that nothing answers (yet). While it starts, what an earlier one has left in
+            // the kernel has a state too, without a process.
+            let outcome = self.verb("status").args(["--json", "--wait", "5"]).limit(limit).outcome()?;
+            let status: Value = serde_json::from_str(&outcome.stdout).unwrap_or_default();
             match outcome.code {
-                Some(0 | 3 | 4) => return Ok(()),
+                Some(0 | 3 | 4) if status["pid"] == self.pid() => return Ok(()),
                 _ if Instant::now() >= end => {
                     bail!("sentinel is not ready after {limit:?}: {outcome:?}, it said:\n{}", self.stderr())
                 }
@@ -310,6 +313,7 @@ impl Sentinel {
 
 impl Drop for Sentinel {
     fn drop(&mut self) {
+        kept::keep(&read_lossy(&self.alerts));
         if self.reaped.is_some() {
             return;
         }

@@ -224,8 +224,9 @@ fn require_whole(ctx: &Ctx) -> Result<()> {
     ensure!(full.status_code()? == 0, "{}", full.stderr());
     ensure!(full.stop()?.code == Some(0));
     let changes = ctx.policy("changes", "package sentinel.files\n\nblock_paths contains \"/etc/shadow\"\n")?;
-    let changes = ctx.sentinel().policy(&changes).enforce_whole_host().args(["--require", "full"]);
-    refused(ctx, changes, 1, &["--require", "partial", "file_changes", "exec_by_loader"])?;
+    let changes = ctx.sentinel().policy(&changes).enforce_whole_host().args(["--require", "full"]).start()?;
+    ensure!(changes.status_code()? == 0, "{}", changes.stderr());
+    ensure!(changes.stop()?.code == Some(0));
     let good = ctx.policy("good", GOOD)?;
     let egress = || ctx.sentinel().policy(&good).enforce_whole_host().args(["--require", "full"]);
     let config = ctx.write("sentinel.toml", "[egress]\nbypass = \"allow\"\n")?;

@@ -39,7 +39,7 @@ const OPERATIONS: [(&str, &str, u64); 9] = [
 type Figures = BTreeMap<String, Sample>;
 
 fn bench(ctx: &Ctx) -> Result<()> {
-    let without = measure(ctx, None)?;
+    let without = measure(ctx, None, &[])?;
     let (monitor, monitor_lost) = with(ctx, ctx.sentinel().start()?)?;
     let (enforce, enforce_lost) = with(ctx, ctx.sentinel().enforce_whole_host().start()?)?;
     println!("Instructions of the acting process, its kernel side included, for each operation:");
@@ -59,7 +59,51 @@ fn bench(ctx: &Ctx) -> Result<()> {
         println!("{title:<22} {events:>6} {:>9} {:>9}", each(&monitor)?, each(&enforce)?);
     }
     println!("Events lost during the runs: {monitor_lost} in monitor mode, {enforce_lost} in enforce mode");
+    protected(ctx)
+}
+
+/// How many files are protected, and the operations whose cost must not depend on that.
+const PROTECTED: [usize; 3] = [0, 100, 10_000];
+const ON_FILES: [(&str, &str); 2] = [("open1", "open+close"), ("forkexec", "fork+exec+wait")];
+/// By how much it may differ, in percent.
+const FLAT: u64 = 10;
+
+/// The cost of an open and an exec of other files beside so many protected ones. With none the look-ups are left out, so
+/// what has to be flat is the cost from the first protected file on.
+fn protected(ctx: &Ctx) -> Result<()> {
+    let figures: Vec<Figures> = PROTECTED.iter().map(|count| beside(ctx, *count)).collect::<Result<_>>()?;
+    println!("\nInstructions of the acting process beside so many protected files, enforce mode:");
+    let counts: String = PROTECTED.iter().map(|count| format!(" {count:>9}")).collect();
+    println!("{:<22}{counts}", "");
+    for (name, title) in ON_FILES {
+        let own: Vec<u64> = figures.iter().map(|all| Ok(figure(all, name)?.own)).collect::<Result<_>>()?;
+        let cells: String = own.iter().map(|own| format!(" {own:>9}")).collect();
+        println!("{title:<22}{cells}");
+        let (few, many) = (own[1], own[2]);
+        ensure!(
+            few.abs_diff(many) * 100 <= few * FLAT,
+            "{title} costs {few} beside 100 protected files and {many} beside 10,000"
+        );
+    }
     Ok(())
+}
+
+fn beside(ctx: &Ctx, count: usize) -> Result<Figures> {
+    let dir = ctx.path(format!("protected-{count}"));
+    std::fs::create_dir_all(&dir)?;
+    let mut rules = "package sentinel.lab\n".to_owned();
+    let names: Vec<String> = (0..count).map(|index| dir.join(index.to_string()).display().to_string()).collect();
+    names.iter().try_for_each(|name| std::fs::write(name, ""))?;
+    if count > 0 {
+        // One a line: lines have a greatest length.
+        rules += &format!("block_paths contains path if some path in {names:#?}\n");
+    }
+    let policy = ctx.policy(&format!("protected-{count}"), &rules)?;
+    let sentinel = ctx.sentinel().enforce_whole_host().policy(&policy).start()?;
+    let figures = measure(ctx, Some(sentinel.pid()), &ON_FILES.map(|(name, _)| name))?;
+    let ended = sentinel.stop()?;
+    ensure!(ended.code == Some(0), "sentinel ended badly: {ended:?}");
+    Ok(figures)
 }
 
 /// A figure, what was added to `base`, and that in percent.
@@ -74,7 +118,7 @@ fn figure<'a>(figures: &'a Figures, name: &str) -> Result<&'a Sample> {
 
 /// The figures beside a running Sentinel, and how many events it lost.
 fn with(ctx: &Ctx, sentinel: Sentinel) -> Result<(Figures, u64)> {
-    let figures = measure(ctx, Some(sentinel.pid()))?;
+    let figures = measure(ctx, Some(sentinel.pid()), &[])?;
     let lost = lost(&sentinel)?;
     let ended = sentinel.stop()?;
     ensure!(ended.code == Some(0), "sentinel ended badly: {ended:?}");
@@ -89,13 +133,13 @@ fn lost(sentinel: &Sentinel) -> Result<u64> {
     Ok(causes.filter_map(serde_json::Value::as_u64).sum())
 }
 
-/// Runs the workload in a child; its directory is no place that a shipped policy watches.
-fn measure(ctx: &Ctx, watched: Option<u32>) -> Result<Figures> {
+/// Runs the workload, or parts of it, in a child; its directory is no place that a shipped policy watches.
+fn measure(ctx: &Ctx, watched: Option<u32>, names: &[&str]) -> Result<Figures> {
     let mut run = ctx.command(&ctx.tests_bin).args(["workload", "--dir", "/srv/workload"]);
     if let Some(pid) = watched {
         run = run.arg("--pids").arg(pid.to_string());
     }
-    let text = run.limit(Duration::from_secs(1800)).success()?;
+    let text = run.args(names).limit(Duration::from_secs(1800)).success()?;
     let figures: Figures = text.lines().filter_map(Sample::parse).map(|sample| (sample.name.clone(), sample)).collect();
     ensure!(!figures.is_empty(), "the workload printed no figure:\n{text}");
     Ok(figures)

@@ -206,7 +206,7 @@ pub(super) fn outlive(
         Ok((told, pair.meter().frames(address) - before))
     };
     let (told, came) = attempt()?;
-    ensure!(told != [libc::EPERM] && came == 0, "the device refuses, and nothing else: errno {told:?}, {came} frames");
+    ensure!(told == [libc::EPERM] && came == 0, "not refused without a daemon: errno {told:?}, {came} frames");
     let sentinel = next()?;
     ensure!(ours(netns, DEVICE)?.is_empty(), "the next start leaves {:?}", ours(netns, DEVICE)?);
     ensure!(!has_qdisc(netns)?, "the next start leaves the qdisc");

@@ -70,12 +70,17 @@ fn paths(ctx: &Ctx) -> Result<()> {
     tries(0).context("after a reload without the rules")?;
     reload(&sentinel, &policy, &rules)?;
     tries(EPERM).context("after a reload with the rules")?;
-    // The file keeps its protection under a new name, and the path protects what comes in its place.
-    fs::rename(&secret, &moved)?;
-    act(ctx, &format!("open {moved} read"), EPERM).context("renamed")?;
+    // Neither is it freed by another name, nor its place taken.
     fs::write(ctx.path("fresh"), "y")?;
-    fs::rename(ctx.path("fresh"), &secret)?;
+    let fresh = ctx.path("fresh").display().to_string();
+    act(ctx, &format!("rename {secret} {moved}"), EPERM).context("renamed")?;
+    act(ctx, &format!("rename {fresh} {secret}"), EPERM).context("another file at the path")?;
+    reload(&sentinel, &policy, CALM)?;
+    act(ctx, &format!("rename {secret} {moved}"), 0).context("renamed without the rules")?;
+    act(ctx, &format!("rename {fresh} {secret}"), 0).context("another file at the path, without the rules")?;
+    reload(&sentinel, &policy, &rules)?;
     act(ctx, &format!("open {secret} read"), EPERM).context("another file at the path")?;
+    act(ctx, &format!("open {moved} read"), 0).context("renamed while there was no rule")?;
     stop(sentinel)?;
     act(ctx, &format!("open {moved} read"), 0)
 }

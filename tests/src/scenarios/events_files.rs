@@ -157,9 +157,11 @@ fn container(ctx: &Ctx, watch: &Watch) -> Result<()> {
     let below = container.child("init.scope")?;
     let data = text(&ctx.write("facts/data", "x")?);
     let mut runs = Vec::new();
-    for (cgroup, expected) in
-        [(&watch.scope, json!(null)), (&container, json!({"id": id})), (&below, json!({"id": id}))]
-    {
+    for (cgroup, expected) in [
+        (&watch.scope, json!(null)),
+        (&container, json!({"id": id, "runtime": "docker"})),
+        (&below, json!({"id": id, "runtime": "docker"})),
+    ] {
         let child = ctx.act_as(&watch.actor, &["open", &data, "read"]).cgroup(cgroup).start()?;
         runs.push((child.pid(), expected));
         ensure!(child.finish()?.errnos() == [0]);

@@ -1,5 +1,5 @@
-//! Nothing is left in the kernel: after every way in which the daemon can end, and after a test run that was ended. Before
-//! Linux 6.6 a crash leaves the filters on devices; they are shown to refuse, and to go with the next start.
+//! Nothing is left in the kernel: after every orderly end of the daemon, and after a test run that was ended. What a crash leaves
+//! is shown to refuse, and to go with the next start or with `stop --disable`.
 //!
 //! Invariant: each scenario first shows that the objects are there and refuse, else their absence would prove nothing.
 
@@ -149,26 +149,29 @@ fn stopped(ctx: &Ctx) -> Result<()> {
     Ok(())
 }
 
-/// No pins exist in this version, so a crash takes everything with it, except filters on devices where there is no tcx: those
-/// go with the next start. After the hardest end the next start finds its way.
+/// A crash leaves enforcement in force; the next start, in whatever mode, takes its place and leaves nothing.
 fn crashed(ctx: &Ctx, signal: libc::c_int) -> Result<()> {
     let (lab, sentinel) = Lab::start(ctx)?;
+    let run_dir = sentinel.run_dir();
     let again = ctx.sentinel().dirs_of(&sentinel).policy(&ctx.policy("again", POLICY)?).monitor_in(&lab.scope);
     sentinel.signal(signal)?;
     let ended = sentinel.wait_exit(Duration::from_secs(20))?;
     ensure!(ended.signal == Some(signal), "{ended:?}");
+    ensure!(lab.connect()? == libc::EPERM, "{BLOCKED} is not refused after signal {signal}");
     if ctx.place == Place::Vm && !has_tcx() {
         let next = egress_filters::outlive(ctx, &lab.pair, BLOCKED, || again.start())?;
         lab.gone()?;
         ensure!(next.stop()?.code == Some(0));
         return Ok(());
     }
-    lab.gone()?;
     if signal == libc::SIGKILL {
         let next = again.start()?;
+        lab.gone()?;
         ensure!(next.stop()?.code == Some(0));
+        return Ok(());
     }
-    Ok(())
+    ctx.command(&ctx.sentinel_bin).args(["stop", "--disable", "--run-dir"]).arg(&run_dir).success()?;
+    lab.gone()
 }
 
 /// A signal at any time of the start-up ends it cleanly.

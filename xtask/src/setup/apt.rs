@@ -93,6 +93,7 @@ fn require_by_hand(packages: &[Package], purpose: &str) -> Result<()> {
             "qemu-system-x86" => "qemu-system-x86_64",
             "iproute2" => "ip",
             "binutils" => "strip",
+            "e2fsprogs" => "mkfs.ext4",
             "gcc" | "libc6-dev" => "cc",
             other => return other.to_owned(),
         }

@@ -48,6 +48,13 @@ pub(crate) fn busybox(project: &Project) -> Result<PathBuf> {
     paths.into_iter().find(|path| path.exists()).with_context(|| format!("no busybox in {}", dir.display()))
 }
 
+/// Container runtimes for the VM, which this machine need not have.
+pub(crate) fn runtimes(project: &Project) -> Result<Vec<PathBuf>> {
+    let packages = [("runc", "runc", "usr/sbin/runc"), ("bubblewrap", "bubblewrap", "usr/bin/bwrap")];
+    let program = |(name, package, path)| Ok(unpacked(project, name, package, "bookworm", package)?.join(path));
+    packages.into_iter().map(program).collect()
+}
+
 fn only_entry(dir: &Path) -> Option<String> {
     fs::read_dir(dir).ok()?.flatten().next()?.file_name().into_string().ok()
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::project::{Project, find_program, output, succeeds};
 
 /// Programs of this machine that the VM has too, where this machine has them.
-const PROGRAMS: [&str; 8] = ["ip", "tc", "ss", "nft", "bpftool", "bash", "dash", "strace"];
+const PROGRAMS: [&str; 10] = ["ip", "tc", "ss", "nft", "bpftool", "bash", "dash", "strace", "mkfs.ext4", "mkfs.btrfs"];
 
 const DIRECTORIES: [&str; 21] = [
     "proc",
@@ -75,7 +75,8 @@ pub(crate) fn write(
     let busybox = fetch::busybox(project)?;
     image.skeleton()?;
     image.own_programs(project, path)?;
-    for program in PROGRAMS.iter().filter_map(|name| find_program(name)).chain(add.iter().cloned()) {
+    let runtimes = fetch::runtimes(project)?;
+    for program in PROGRAMS.iter().filter_map(|name| find_program(name)).chain(runtimes).chain(add.iter().cloned()) {
         image.program(&program)?;
     }
     image.busybox(&busybox)?;

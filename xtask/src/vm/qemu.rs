@@ -28,10 +28,32 @@ pub(crate) struct Machine {
     pub(crate) initrd: PathBuf,
     /// Where the kernel's messages go.
     pub(crate) console: PathBuf,
+    /// What it has as disks, in order.
+    pub(crate) disks: Vec<Disk>,
     /// Count instructions on one processor instead of running as fast as it goes.
     pub(crate) icount: bool,
+    /// Processors, where instructions are not counted.
+    pub(crate) processors: u32,
     /// How long it may take.
     pub(crate) timeout: Duration,
+}
+
+/// A disk of the machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk {
+    /// The raw image.
+    pub(crate) image: PathBuf,
+    /// Whether what the machine writes goes to the image; else it is gone with the machine.
+    pub(crate) keep: bool,
+}
+
+impl Disk {
+    fn option(&self) -> String {
+        let file = self.image.display().to_string().replace(',', ",,");
+        let snapshot = if self.keep { "off" } else { "on" };
+        // The machine's cache is enough: what a crash of this host leaves is thrown away.
+        format!("file={file},format=raw,if=virtio,cache=unsafe,snapshot={snapshot}")
+    }
 }
 
 impl Machine {
@@ -90,9 +112,14 @@ impl Machine {
         if self.icount {
             command.args(["-icount", "shift=0,sleep=off", "-smp", "1"]);
         } else {
-            command.args(["-smp", "2"]);
+            command.args(["-smp", &self.processors.to_string()]);
         }
         command.args(["-serial", &format!("file:{}", self.console.display()), "-serial", "stdio"]);
+        for disk in &self.disks {
+            command.args(["-drive", &disk.option()]);
+        }
+        // Where QEMU keeps what a disk does not.
+        command.env("TMPDIR", self.initrd.parent().unwrap_or(Path::new("/tmp")));
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
         command.args(["-append", "console=ttyS0 panic=-1 oops=panic random.trust_cpu=on mitigations=off"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());

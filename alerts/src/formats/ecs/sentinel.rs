@@ -8,6 +8,7 @@
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::alert::{Alert, EntryWritten, Exemption, Geo, GeoVote, ListRef, RuleHit, Technique};
 use crate::terms::{DecidedIn, Decision, Mode, Severity, Verb};
@@ -37,12 +38,15 @@ pub(super) struct SentinelFields<'a> {
     list: Option<ListFields<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<PolicyFields<'a>>,
+    /// What of the event is no field of ECS.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    facts: &'a Map<String, Value>,
     suppressed: u64,
     lost_before: u64,
 }
 
 impl<'a> SentinelFields<'a> {
-    pub(super) fn of(alert: &'a Alert) -> Self {
+    pub(super) fn of(alert: &'a Alert, facts: &'a Map<String, Value>) -> Self {
         let parts = alert.parts();
         Self {
             schema_version: SCHEMA_VERSION,
@@ -60,6 +64,7 @@ impl<'a> SentinelFields<'a> {
             geo: parts.geo.as_ref().map(GeoFields::of),
             list: parts.list.as_ref().map(ListFields::of),
             policy: parts.policy_sha256.as_deref().map(|sha256| PolicyFields { sha256 }),
+            facts,
             suppressed: parts.suppressed,
             lost_before: parts.lost_before,
         }

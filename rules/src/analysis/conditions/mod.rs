@@ -17,6 +17,7 @@ use regorus::unstable::{AssignOp, BUILTINS, BoolOp, Expr, Literal, LiteralStmt, 
 
 use crate::analysis::corpus::Corpus;
 use crate::analysis::graph::Definition;
+use crate::analysis::literal;
 use crate::analysis::names::{Locals, Path, Resolved, Root};
 use crate::analysis::walk::Head;
 pub(crate) use formula::{Formula, Op, Term, Test};
@@ -350,18 +351,6 @@ impl<'c> Conditions<'c> {
 fn exact(path: &Path) -> Vec<String> {
     let known = path.known();
     if path.root == Root::Data && known.len() == path.parts.len() { known } else { Vec::new() }
-}
-
-/// The value of a literal.
-fn literal(expr: &Expr) -> Option<Value> {
-    match expr {
-        Expr::String { value, .. }
-        | Expr::RawString { value, .. }
-        | Expr::Number { value, .. }
-        | Expr::Bool { value, .. }
-        | Expr::Null { value, .. } => Some(value.clone()),
-        _ => None,
-    }
 }
 
 fn all(bounds: impl IntoIterator<Item = Bounds>) -> Bounds {

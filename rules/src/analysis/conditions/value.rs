@@ -7,7 +7,8 @@ use regorus::unstable::{ArithOp, BinOp, Expr, Ref, Rule, RuleHead};
 
 use super::formula::{Formula, Term, Test};
 use super::operations::{both, builtin, combine, step, subtract};
-use super::{Conditions, Env, literal};
+use super::{Conditions, Env};
+use crate::analysis::literal;
 use crate::analysis::names::{Path, Resolved, Root};
 use crate::analysis::walk::Head;
 

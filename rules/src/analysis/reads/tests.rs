@@ -138,7 +138,9 @@ fn looking_at_everything_is_said() {
 
 #[test]
 fn fields_that_nothing_fills_are_said() {
-    for body in ["input.user.name == \"root\"", "input.orchestrator.namespace == \"x\"", "not input.orchestrator"] {
+    for body in
+        ["input.user.name == \"root\"", "input.orchestrator.cluster.name == \"x\"", "not input.orchestrator.cluster"]
+    {
         let notices = of_body(body).notices;
         assert_eq!(notices.len(), 1, "{body}: {notices:?}");
         assert_eq!(notices[0].3.code, "unfilled-input-field");

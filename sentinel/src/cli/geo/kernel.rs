@@ -19,6 +19,7 @@ use ipnet::IpNet;
 use sentinel_common::{
     FileId,
     address::{Address, normalise},
+    hook,
     verdict::{Entry, origin},
 };
 
@@ -72,7 +73,7 @@ pub(super) fn check(database: &Arc<Database>) -> Result<bool> {
 
 /// A rule on one country, whose number is the country's letters.
 fn rule_on(country: Country) -> (Selection, Entry) {
-    let entry = Entry { rule: number_of(country), hooks: u32::MAX, origin: origin::GEO, ..Entry::NONE };
+    let entry = Entry { rule: number_of(country), hook: hook::ANY, origin: origin::GEO, ..Entry::NONE };
     (Selection::countries([country].into_iter().collect()), entry)
 }
 
@@ -94,7 +95,7 @@ struct Survey<'a> {
 
 /// Nobody in particular: the rules are for everybody.
 const SUBJECT: Subject =
-    Subject { executable: FileId { ino: 0, dev: 0, pad: 0 }, cgroup: 0, uid: 0, port: 443, protocol: 6 };
+    Subject { executable: FileId { ino: 0, dev: 0, generation: 0 }, cgroup: 0, uid: 0, port: 443, protocol: 6 };
 
 impl<'a> Survey<'a> {
     fn new(database: &'a Database, facts: &'a [ClassFacts], probe: Probe<'a>) -> Self {

@@ -34,6 +34,8 @@ pub(in crate::cli) struct Event {
     pub(in crate::cli) recorded: Recorded,
     /// Accesses, a bit each; 0 for what is about no file.
     pub(in crate::cli) access: u32,
+    /// The control group that it happened in, if it was recorded.
+    pub(in crate::cli) cgroup: Option<String>,
 }
 
 /// The kernel's verdict, as recorded.
@@ -107,6 +109,9 @@ pub(in crate::cli) fn read(mut value: Value) -> Result<Line, String> {
     if value["sentinel_recording"] != Value::Undefined {
         return Ok(Line::Header);
     }
+    if value["sentinel"]["facts"] != Value::Undefined {
+        value = with_facts(&value)?;
+    }
     let action = text(&value, &["event", "action"]).ok_or("no event: it has no event.action")?;
     if matches!(action, "notice" | "canary") {
         return Ok(Line::Notice);
@@ -115,8 +120,24 @@ pub(in crate::cli) fn read(mut value: Value) -> Result<Line, String> {
     let time = text(&value, &["@timestamp"]).and_then(|text| text.parse::<Timestamp>().ok());
     let recorded = recorded(&value["sentinel"]);
     let access = access_of(kind, &value);
+    let cgroup = text(&value, &["sentinel", "cgroup"]).map(ToOwned::to_owned);
     strip(&mut value);
-    Ok(Line::Event(Box::new(Event { kind, input: value, time: time.map(Timestamp::as_microsecond), recorded, access })))
+    Ok(Line::Event(Box::new(Event {
+        kind,
+        input: value,
+        time: time.map(Timestamp::as_microsecond),
+        recorded,
+        access,
+        cgroup,
+    })))
+}
+
+/// An alert whose facts are where the event had them.
+fn with_facts(alert: &Value) -> Result<Value, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let mut alert = serde_json::to_value(alert).map_err(|error| text(&error))?;
+    alerts::join_facts(&mut alert);
+    serde_json::from_value(alert).map_err(|error| text(&error))
 }
 
 /// The first line of an error, without where in the line it is.
@@ -206,6 +227,10 @@ pub(in crate::cli) struct Facts<'e> {
     pub(in crate::cli) process: Option<(u64, &'e str)>,
     /// The user.
     pub(in crate::cli) uid: Option<u32>,
+    /// The control group, in recordings.
+    pub(in crate::cli) cgroup: Option<&'e str>,
+    /// Hashes of the program and of the script of an exec.
+    pub(in crate::cli) hashes: [Option<&'e str>; 2],
 }
 
 impl Event {
@@ -226,6 +251,9 @@ impl Event {
             actor: if exec { previous() } else { executable },
             process: pid.map(|pid| (pid, text(&["process", "start"]).unwrap_or_default())),
             uid: text(&["process", "user", "id"]).and_then(|id| id.parse().ok()),
+            cgroup: self.cgroup.as_deref(),
+            hashes: [text(&["process", "hash", "sha256"]), text(&["file", "hash", "sha256"])]
+                .map(|hash| hash.filter(|_| exec)),
         }
     }
 
@@ -294,6 +322,14 @@ mod tests {
         assert_eq!(open("").access, bit(access::WRITE));
         assert_eq!(open(r#", "sentinel": {"access": ["read", "write"]}"#).access, 3);
         assert_eq!(event(r#"{"event": {"action": "exec"}}"#).access, bit(access::EXEC));
+    }
+
+    #[test]
+    fn the_facts_of_an_alert_are_where_the_event_had_them() {
+        let file = r#""file": {"path": "/x", "in_memory": true}"#;
+        let plain = event(&format!(r#"{{"event": {{"action": "exec"}}, {file}}}"#));
+        let facts = r#""file": {"path": "/x"}, "sentinel": {"facts": {"file": {"in_memory": true}}}"#;
+        assert_eq!(event(&format!(r#"{{"event": {{"action": "exec"}}, {facts}}}"#)).input, plain.input);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
+    path::Path,
     sync::Arc,
 };
 
@@ -19,6 +20,8 @@ use crate::{
     cli::geo::verdict::{Effect, Question},
     config::{Mode, Unknown},
     embargo::Programmes,
+    hashes::hex,
+    standing::LIBRARIES,
     world::mode_of,
 };
 
@@ -67,6 +70,8 @@ pub(in crate::cli) struct Standing {
     unknown: Unknown,
     exact: BTreeMap<String, Vec<Pathed>>,
     prefixes: Vec<(String, Pathed)>,
+    hashes: BTreeMap<String, Vec<Pathed>>,
+    lists: BTreeMap<String, Vec<Pathed>>,
     destinations: bool,
 }
 
@@ -83,8 +88,18 @@ impl Standing {
     pub(in crate::cli) fn new(policies: Arc<Policies>, votes: Arc<Votes>, mode: Mode, unknown: Unknown) -> Self {
         let programmes = Programmes::of(policies.data());
         let (exact, prefixes) = (BTreeMap::new(), Vec::new());
-        let mut standing =
-            Self { policies: policies.clone(), programmes, votes, mode, unknown, exact, prefixes, destinations: false };
+        let mut standing = Self {
+            policies: policies.clone(),
+            programmes,
+            votes,
+            mode,
+            unknown,
+            exact,
+            prefixes,
+            hashes: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            destinations: false,
+        };
         for (index, entry) in policies.standing().iter().enumerate() {
             standing.add(index, entry);
         }
@@ -105,6 +120,10 @@ impl Standing {
             }
             StandingValue::Exemption(exemption) => {
                 let exempt = |access| Pathed { entry, access, effect: Effect::Exempt };
+                exemption
+                    .hashes
+                    .iter()
+                    .for_each(|digest| self.hashes.entry(hex(digest)).or_default().push(exempt(exec)));
                 exemption.paths.iter().for_each(|pattern| self.path(pattern, exempt(u32::MAX)));
                 exemption.executables.iter().for_each(|pattern| self.path(pattern, exempt(exec)));
             }
@@ -112,8 +131,13 @@ impl Standing {
             | StandingValue::AllowCountry(_)
             | StandingValue::BlockRegion(_)
             | StandingValue::BlockCidr(_) => self.destinations = true,
-            // Refused when a policy is put in force; `notes` says so.
-            StandingValue::BlockHash(_) | StandingValue::AllowExecutable(_) => {}
+            StandingValue::BlockHash(digest) => {
+                self.hashes.entry(hex(digest)).or_default().push(Pathed { entry, access: exec, effect: block });
+            }
+            StandingValue::AllowExecutable(_) => {
+                let subject = format!("{:?} {:?}", rule.only, rule.except);
+                self.lists.entry(subject).or_default().push(Pathed { entry, access: exec, effect: block });
+            }
         }
     }
 
@@ -142,9 +166,10 @@ impl Standing {
                 "rule {}: {} is protected by identity too; other names of the same file are not told here",
                 entry.id, pattern.path
             )),
-            StandingValue::BlockHash(_) | StandingValue::AllowExecutable(_) => {
-                Some(format!("rule {}: `{}` cannot be enforced by this version", entry.id, entry.rule_name))
-            }
+            StandingValue::BlockHash(_) => Some(format!(
+                "rule {}: hashes are those that were known when the events were recorded; of an exec without one nothing is said",
+                entry.id
+            )),
             _ => None,
         };
         self.policies.standing().iter().filter_map(note).collect()
@@ -190,6 +215,7 @@ impl Judge<'_> {
         matches.retain(|one| one.effect != Effect::Alert || alerts);
         if !event.kind.is_network() {
             self.files(event, &facts, &mut matches);
+            self.images(event, &facts, &mut matches);
         }
         let standing = self.rules.policies.standing();
         for one in &mut matches {
@@ -250,6 +276,48 @@ impl Judge<'_> {
     }
 }
 
+impl Judge<'_> {
+    /// The rules about what runs: its hash, and lists that it is not on.
+    fn images(&self, event: &Event, facts: &Facts, matches: &mut Vec<Match>) {
+        if event.access & 1 << access::EXEC == 0 {
+            return;
+        }
+        for digest in facts.hashes.into_iter().flatten() {
+            for rule in self.rules.hashes.get(digest).into_iter().flatten() {
+                let because = format!("hash {digest}").into();
+                matches.push(Match {
+                    place: Place::Entry(rule.entry),
+                    effect: rule.effect,
+                    because,
+                    within: Some(true),
+                });
+            }
+        }
+        let image = facts.image.filter(|image| facts.path != Some(*image));
+        let library = |path: &str| LIBRARIES.iter().any(|directory| Path::new(path).starts_with(directory));
+        let runs = facts.path.into_iter().chain(image).filter(|path| event.kind == Kind::Exec || !library(path));
+        for path in runs {
+            for list in self.rules.lists.values().filter(|list| !self.is_on(list, path)) {
+                let because = format!("{path} is not on the list").into();
+                let first = list[0];
+                matches.push(Match {
+                    place: Place::Entry(first.entry),
+                    effect: first.effect,
+                    because,
+                    within: Some(true),
+                });
+            }
+        }
+    }
+
+    fn is_on(&self, list: &[Pathed], path: &str) -> bool {
+        let standing = self.rules.policies.standing();
+        list.iter().any(|rule| {
+            matches!(&standing[rule.entry].value, StandingValue::AllowExecutable(pattern) if pattern.matches(path))
+        })
+    }
+}
+
 /// Whether every `only` list names this subject and not every `except` list does; `None` when that cannot be told.
 fn within(entry: &StandingEntry, facts: &Facts) -> Option<bool> {
     let only = named(&entry.only, facts);
@@ -275,8 +343,8 @@ fn named(list: &Subjects, facts: &Facts) -> Option<bool> {
             list.protocols.is_empty(),
             facts.protocol.map(|name| list.protocols.iter().any(|protocol| name.ends_with(protocol.as_str()))),
         ),
-        // No event says which control group, and a container's name is not what the kernel goes by.
-        asked(list.cgroups.is_empty(), None),
+        // Only recordings say which control group; a container's name is not what the kernel goes by.
+        asked(list.cgroups.is_empty(), facts.cgroup.map(|group| list.cgroups.iter().any(|named| named == group))),
         asked(list.containers.is_empty(), None),
     ];
     if all.contains(&Some(false)) {

@@ -106,3 +106,34 @@ fn limits_hold_fail_or_cannot_be_told() {
         assert_eq!((ruling.decides.is_some(), !ruling.undecided.is_empty()), (refused, undecided), "{limits}");
     }
 }
+
+fn exec(path: &str, image: &str, more: &str) -> Event {
+    event(&format!(
+        r#"{{"event": {{"action": "exec"}}, "file": {{"path": "{path}"}}, "process": {{"executable": "{image}"{more}}},
+        "sentinel": {{"access": ["exec"], "cgroup": "/a"}}}}"#
+    ))
+}
+
+#[test]
+fn what_is_not_on_a_list_is_refused_where_the_list_holds() {
+    let rule = "allow_executables contains {\"value\": v, \"only\": {\"cgroups\": [\"/a\"]}} if some v in [\"/bin/sh\", \"/opt/\"]";
+    assert_eq!(decides(rule, "l1", &exec("/opt/x", "/bin/sh", "")), None);
+    assert_eq!(decides(rule, "l2", &exec("/bin/ls", "/bin/ls", "")).map(|(_, effect)| effect), Some(Effect::Refuse));
+    // A script needs itself and its interpreter.
+    assert_eq!(decides(rule, "l3", &exec("/tmp/x", "/bin/sh", "")).map(|(_, effect)| effect), Some(Effect::Refuse));
+    assert_eq!(decides(&rule.replace("/a", "/b"), "l4", &exec("/bin/ls", "/bin/ls", "")), None);
+    let library = r#"{"event": {"action": "mmap"}, "file": {"path": "/usr/lib/x.so"}, "process": {"executable": "/bin/sh"},
+        "sentinel": {"access": ["exec"], "cgroup": "/a"}}"#;
+    assert_eq!(decides(rule, "l5", &event(library)), None);
+    assert!(decides(rule, "l6", &event(&library.replace("/usr/lib", "/tmp"))).is_some());
+    assert_eq!(decides(rule, "l7", &open("/bin/ls", false)), None);
+}
+
+#[test]
+fn a_hash_decides_as_far_as_it_was_recorded() {
+    let hash = "ab".repeat(32);
+    let rule = format!("block_hashes contains \"{hash}\"");
+    let known = format!(", \"hash\": {{\"sha256\": \"{hash}\"}}");
+    assert_eq!(decides(&rule, "h1", &exec("/x", "/x", &known)), Some((0, Effect::Refuse)));
+    assert_eq!(decides(&rule, "h2", &exec("/x", "/x", "")), None);
+}

@@ -1,0 +1,3 @@
+package sentinel.golden
+
+block_paths contains {"value": "/", "access": ["write"]}
