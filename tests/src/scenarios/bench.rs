@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 
+use super::hot_reload;
 use crate::{
     harness::{
         scenario::{Ctx, Scenario, World},
@@ -59,7 +60,18 @@ fn bench(ctx: &Ctx) -> Result<()> {
         println!("{title:<22} {events:>6} {:>9} {:>9}", each(&monitor)?, each(&enforce)?);
     }
     println!("Events lost during the runs: {monitor_lost} in monitor mode, {enforce_lost} in enforce mode");
-    protected(ctx)
+    protected(ctx)?;
+    reload(ctx)
+}
+
+/// Instructions that a change of policies may take from write to enforcement: a second of a slow processor.
+const SECOND: u128 = 1_000_000_000;
+
+fn reload(ctx: &Ctx) -> Result<()> {
+    let cost = hot_reload::median(ctx)?.as_nanos();
+    println!("\nInstructions from writing a policy of 100 rules to its enforcement, waits included: {cost}");
+    ensure!(cost < SECOND, "a changed policy takes {cost} instructions to be in force, {SECOND} are wanted at most");
+    Ok(())
 }
 
 /// How many files are protected, and the operations whose cost must not depend on that.

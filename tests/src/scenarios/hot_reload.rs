@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::enforce_lab::{EPERM, Ground, PATIENCE, Shown, alert_of, is_rule, stop, text};
 use crate::harness::{
@@ -26,7 +26,7 @@ pub(super) fn all() -> Vec<Scenario> {
         Scenario { name: "hot-reload-refuses-what-is-wrong", world: World::Both, run: refused },
         Scenario { name: "policy-modes-in-the-settings", world: World::Both, run: modes },
         Scenario { name: "policy-rule-that-explodes", world: World::Both, run: explodes },
-        Scenario { name: "hot-reload-within-a-second", world: World::Vm, run: within_a_second },
+        Scenario { name: "hot-reload-of-a-hundred-rules", world: World::Vm, run: hundred_rules },
         Scenario { name: "hot-reload-many-times", world: World::Both, run: many_times },
     ]
 }
@@ -192,8 +192,8 @@ fn explodes(ctx: &Ctx) -> Result<()> {
 const RULES: usize = 100;
 /// Changes that are timed.
 const ROUNDS: usize = 5;
-/// Tries of all of them.
-const SETS: usize = 3;
+/// A change takes less than the start, divided by this, with the same rules on the same machine.
+const PART: u32 = 2;
 
 /// Whether it is refused. Connecting a datagram socket sends nothing; without a route it fails in another way.
 fn is_refused(address: [u8; 4]) -> Result<bool> {
@@ -201,49 +201,66 @@ fn is_refused(address: [u8; 4]) -> Result<bool> {
     Ok(connected.is_err_and(|error| error.raw_os_error() == Some(EPERM)))
 }
 
-fn within_a_second(ctx: &Ctx) -> Result<()> {
-    let mut rules = String::from("package sentinel.many\n\n");
-    for rule in 0..RULES / 2 {
-        rules += &format!("block_cidrs contains \"192.0.2.{rule}/32\"\n");
-        rules += &format!(
-            "deny contains \"{rule}\" if {{\n\tinput.event.action == \"connect\"\n\tinput.destination.port == {}\n}}\n",
-            20_000 + rule
-        );
-    }
-    let policy = ctx.policy("many", &rules)?;
-    let sentinel = ctx.sentinel().enforce_whole_host().policy(&policy).start()?;
-    // The machine may be busy with something else; that can only make it slower.
-    let mut medians = Vec::new();
-    for _ in 0..SETS {
-        let times = timed(&policy, &rules, &sentinel)?;
-        println!("  from write to enforcement, {RULES} rules: {times:?}");
-        medians.push(times[ROUNDS / 2]);
-        if times[ROUNDS / 2] < Duration::from_secs(1) {
-            return stop(sentinel);
-        }
-    }
-    bail!("the medians {medians:?} are all a second or more")
+fn hundred_rules(ctx: &Ctx) -> Result<()> {
+    let begun = Instant::now();
+    let changes = Changes::start(ctx)?;
+    let start = begun.elapsed();
+    let times = changes.timed()?;
+    println!("  from write to enforcement, {RULES} rules: {times:?}; a start: {start:?}");
+    ensure!(times[ROUNDS / 2] < start / PART, "a change takes {:?}, a start {start:?}", times[ROUNDS / 2]);
+    stop(changes.sentinel)
 }
 
-/// Times from write to enforcement, the shortest first.
-fn timed(policy: &Path, rules: &str, sentinel: &Sentinel) -> Result<Vec<Duration>> {
-    let mut times = Vec::new();
-    // The first makes sure that the rule is not there, and is not timed.
-    for round in 0..=ROUNDS {
-        let (line, wanted) =
-            if round % 2 == 0 { ("", false) } else { ("block_cidrs contains \"203.0.113.0/24\"\n", true) };
-        fs::write(policy, format!("{rules}{line}"))?;
-        let written = Instant::now();
-        while is_refused([203, 0, 113, 7])? != wanted {
-            ensure!(written.elapsed() < PATIENCE, "not in force: {}", sentinel.stderr());
-            std::thread::sleep(Duration::from_millis(2));
+/// The median time from write to enforcement beside [`RULES`] rules, for the benchmark.
+pub(super) fn median(ctx: &Ctx) -> Result<Duration> {
+    let changes = Changes::start(ctx)?;
+    let times = changes.timed()?;
+    stop(changes.sentinel)?;
+    Ok(times[ROUNDS / 2])
+}
+
+/// A daemon with many rules in a file that is changed.
+struct Changes {
+    rules: String,
+    policy: PathBuf,
+    sentinel: Sentinel,
+}
+
+impl Changes {
+    fn start(ctx: &Ctx) -> Result<Self> {
+        let mut rules = String::from("package sentinel.many\n\n");
+        for rule in 0..RULES / 2 {
+            rules += &format!("block_cidrs contains \"192.0.2.{rule}/32\"\n");
+            rules += &format!(
+                "deny contains \"{rule}\" if {{\n\tinput.event.action == \"connect\"\n\tinput.destination.port == {}\n}}\n",
+                20_000 + rule
+            );
         }
-        if round > 0 {
-            times.push(written.elapsed());
-        }
+        let policy = ctx.policy("many", &rules)?;
+        let sentinel = ctx.sentinel().enforce_whole_host().policy(&policy).start()?;
+        Ok(Self { rules, policy, sentinel })
     }
-    times.sort();
-    Ok(times)
+
+    /// Times from write to enforcement, the shortest first.
+    fn timed(&self) -> Result<Vec<Duration>> {
+        let mut times = Vec::new();
+        // The first makes sure that the rule is not there, and is not timed.
+        for round in 0..=ROUNDS {
+            let (line, wanted) =
+                if round % 2 == 0 { ("", false) } else { ("block_cidrs contains \"203.0.113.0/24\"\n", true) };
+            fs::write(&self.policy, format!("{}{line}", self.rules))?;
+            let written = Instant::now();
+            while is_refused([203, 0, 113, 7])? != wanted {
+                ensure!(written.elapsed() < PATIENCE, "not in force: {}", self.sentinel.stderr());
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            if round > 0 {
+                times.push(written.elapsed());
+            }
+        }
+        times.sort();
+        Ok(times)
+    }
 }
 
 /// Reloads of the long form; `SENTINEL_RELOADS` asks for it.

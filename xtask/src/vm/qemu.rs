@@ -103,7 +103,16 @@ impl Machine {
             .with_context(|| format!("{PROGRAM} is not installed: cargo xtask setup installs it"))?;
         let mut command = Command::new(program);
         // Five levels of page tables would only make every look-up longer.
-        command.args(["-M", "q35", "-cpu", "max,la57=off", "-m", "2G", "-nodefaults", "-no-reboot"]);
+        command.args([
+            "-M",
+            "q35",
+            "-cpu",
+            "max,la57=off,smap=off,smep=off,umip=off,pku=off,mpx=off",
+            "-m",
+            "2G",
+            "-nodefaults",
+            "-no-reboot",
+        ]);
         command.args(["-display", "none", "-monitor", "none"]);
         // One thread for all processors: with one each, QEMU now and then runs code that another processor has just changed, and
         // the kernel, which changes its own code when programs are attached, dies of a breakpoint that is gone. It costs no
@@ -121,7 +130,10 @@ impl Machine {
         // Where QEMU keeps what a disk does not.
         command.env("TMPDIR", self.initrd.parent().unwrap_or(Path::new("/tmp")));
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
-        command.args(["-append", "console=ttyS0 panic=-1 oops=panic random.trust_cpu=on mitigations=off"]);
+        command.args([
+            "-append",
+            "console=ttyS0 panic=-1 oops=panic random.trust_cpu=on mitigations=off transparent_hugepage=never",
+        ]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         // SAFETY: the closure makes one async-signal-safe system call.
         unsafe {
