@@ -19,6 +19,10 @@ use crate::project::find_program;
 
 const PROGRAM: &str = "qemu-system-x86_64";
 const STATUS: &str = "@@vm-exit ";
+/// Everything but what an emulation pays for at every look-up of a page or entry into the kernel, and nothing here is about.
+const PROCESSOR: &str = "max,la57=off,smap=off,smep=off,umip=off,pku=off,mpx=off";
+const KERNEL_OPTIONS: &str =
+    "console=ttyS0 panic=-1 oops=panic random.trust_cpu=on mitigations=off transparent_hugepage=never";
 
 /// A machine to boot once.
 pub(crate) struct Machine {
@@ -102,17 +106,7 @@ impl Machine {
         let program = find_program(PROGRAM)
             .with_context(|| format!("{PROGRAM} is not installed: cargo xtask setup installs it"))?;
         let mut command = Command::new(program);
-        // Five levels of page tables would only make every look-up longer.
-        command.args([
-            "-M",
-            "q35",
-            "-cpu",
-            "max,la57=off,smap=off,smep=off,umip=off,pku=off,mpx=off",
-            "-m",
-            "2G",
-            "-nodefaults",
-            "-no-reboot",
-        ]);
+        command.args(["-M", "q35", "-cpu", PROCESSOR, "-m", "2G", "-nodefaults", "-no-reboot"]);
         command.args(["-display", "none", "-monitor", "none"]);
         // One thread for all processors: with one each, QEMU now and then runs code that another processor has just changed, and
         // the kernel, which changes its own code when programs are attached, dies of a breakpoint that is gone. It costs no
@@ -130,10 +124,7 @@ impl Machine {
         // Where QEMU keeps what a disk does not.
         command.env("TMPDIR", self.initrd.parent().unwrap_or(Path::new("/tmp")));
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
-        command.args([
-            "-append",
-            "console=ttyS0 panic=-1 oops=panic random.trust_cpu=on mitigations=off transparent_hugepage=never",
-        ]);
+        command.args(["-append", KERNEL_OPTIONS]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         // SAFETY: the closure makes one async-signal-safe system call.
         unsafe {
