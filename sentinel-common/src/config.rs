@@ -17,8 +17,8 @@ pub struct Config {
     pub learn: u32,
     /// What becomes of verdicts when the daemon is gone for too long: [`crate::meta::unattended`].
     pub unattended: u32,
-    /// Always zero.
-    pub pad: u32,
+    /// Fields that can be had in one read: [`together`] bits.
+    pub together: u32,
     /// Which hooks on egress are attached, a bit for each number in [`crate::hook`].
     pub attached: u64,
     /// Id of the cgroup that reporting and enforcing are limited to; 0: the whole host.
@@ -35,11 +35,19 @@ impl Config {
         scope_level: 0,
         learn: 0,
         unattended: 0,
-        pad: 0,
+        together: 0,
         attached: 0,
         scope_cgroup: 0,
         offsets: Offsets::ZERO,
     };
+}
+
+/// Fields of the kernel that lie side by side.
+pub mod together {
+    /// `dentry`: `d_parent`, then `d_name` with hash, length and address, then `d_inode`.
+    pub const DENTRY: u32 = 1;
+    /// `inode`: `i_sb`, two pointers, `i_ino`.
+    pub const INODE: u32 = 2;
 }
 
 macro_rules! offsets {

@@ -273,6 +273,31 @@ pub struct NameKey {
     pub name: [u8; NAME_KEY + 1],
 }
 
+/// The filter in front of the look-ups by name and by exact path: a bit for what the last component of a path looks like. Where it is
+/// not set, there is no such entry; most files that are opened are thereby told from those that rules are about by one look.
+pub mod filter {
+    /// Bits of the filter, as power of two: with as many entries as there can be, one name in eight passes by chance.
+    const LOG: u32 = 20;
+    /// Words of 64 bits that the filter has.
+    pub const WORDS: u32 = 1 << (LOG - 6);
+
+    /// The bit of a name: `tail` is its last eight bytes, the first of them the lowest, `length` that of the name in bytes.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bit(tail: u64, length: u64) -> u32 {
+        let mixed = (tail ^ length.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        (mixed >> (64 - LOG)) as u32
+    }
+
+    /// The same for a name that is at hand.
+    #[must_use]
+    pub fn bit_of(name: &[u8]) -> u32 {
+        let last = &name[name.len().saturating_sub(8)..];
+        let tail = last.iter().rev().fold(0, |tail, byte| tail << 8 | u64::from(*byte));
+        bit(tail, name.len() as u64)
+    }
+}
+
 /// The state that every verdict starts from; one map value.
 ///
 /// User space writes it as 16 bytes, which is not one step for a program that reads it meanwhile. Whatever mixture of old
@@ -346,6 +371,8 @@ pub mod active {
     pub const ALLOW_LIST: u32 = 1 << 23;
     /// A rule says what a path means that is not whole.
     pub const PATH_FALLBACK: u32 = 1 << 24;
+    /// Among the path entries, blocked or exempted, there are directory prefixes: names say nothing of them.
+    pub const PREFIX: u32 = 1 << 25;
     /// Nobody attends to the programs any more, and destinations are to be denied then. Set by the programs themselves.
     pub const CUT_OFF: u32 = 1 << 31;
 }

@@ -102,6 +102,10 @@ pub(crate) static FILES: HashMap<FileKey, AccessEntries, 65536, NO_PREALLOC> = H
 #[btf_map]
 pub(crate) static NAMES: HashMap<NameKey, AccessEntries, 65536, NO_PREALLOC> = HashMap::new();
 
+/// Which names there may be entries for, see [`verdict::filter`].
+#[btf_map]
+pub(crate) static FILTER: Array<u64, { verdict::filter::WORDS as usize }> = Array::new();
+
 /// Protected directories by identity: what is below them is protected.
 #[btf_map]
 pub(crate) static TREES: HashMap<FileId, AccessEntries, 65536, NO_PREALLOC> = HashMap::new();

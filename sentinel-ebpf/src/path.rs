@@ -8,7 +8,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
-use sentinel_common::{FileId, event::PATH};
+use sentinel_common::{FileId, config::together, event::PATH, verdict::filter};
 
 use crate::{
     maps::{TREES, config},
@@ -84,18 +84,44 @@ pub(crate) fn inode_of_file(file: u64) -> u64 {
 /// Identity of an inode; none for the address 0.
 #[inline(always)]
 pub(crate) fn inode_id(inode: u64) -> FileId {
-    let sb: u64 = read(inode + u64::from(config!(offsets.inode_i_sb)));
-    FileId {
-        ino: read(inode + u64::from(config!(offsets.inode_i_ino))),
-        dev: read(sb + u64::from(config!(offsets.super_block_s_dev))),
-        generation: 0,
-    }
+    let (sb, ino) = if config!(together) & together::INODE != 0 {
+        // `i_mapping` and `i_security` lie between the two.
+        let [sb, _, _, ino]: [u64; 4] = read(inode + u64::from(config!(offsets.inode_i_sb)));
+        (sb, ino)
+    } else {
+        (read(inode + u64::from(config!(offsets.inode_i_sb))), read(inode + u64::from(config!(offsets.inode_i_ino))))
+    };
+    FileId { ino, dev: read(sb + u64::from(config!(offsets.super_block_s_dev))), generation: 0 }
 }
 
 /// The same with the inode's generation: what an event is about.
 #[inline(always)]
 pub(crate) fn inode_identity(inode: u64) -> FileId {
     FileId { generation: read(inode + u64::from(config!(offsets.inode_i_generation))), ..inode_id(inode) }
+}
+
+/// What ties a dentry to the tree.
+struct Links {
+    /// The directory that it is in; itself at the root of a file system.
+    parent: u64,
+    /// Length of its name.
+    length: u32,
+    /// Address of its name.
+    name: u64,
+    /// Its inode; 0 if there is no such file.
+    inode: u64,
+}
+
+/// In one read where the kernel has them side by side, because each read is a call: `d_parent`, hash and length of `d_name`, its
+/// address, `d_inode`.
+#[inline(always)]
+fn links_of(dentry: u64) -> Links {
+    if config!(together) & together::DENTRY != 0 {
+        let [parent, length, name, inode]: [u64; 4] = read(dentry + u64::from(config!(offsets.dentry_d_parent)));
+        return Links { parent, length: (length >> 32) as u32, name, inode };
+    }
+    let (length, name) = name_of(dentry);
+    Links { parent: parent_of(dentry), length, name, inode: inode_of(dentry) }
 }
 
 /// The inode of a dentry; 0 if there is no such file.
@@ -126,6 +152,8 @@ pub(crate) fn prepend(builder: &mut Builder, place: Place) -> (usize, bool) {
     let walk = unsafe { &mut (*scratch).walk };
     walk.dentry = place.dentry;
     walk.vfsmount = place.vfsmount;
+    walk.root = root_of(place.vfsmount);
+    walk.name = 0;
     walk.start = end;
     walk.floor = end.wrapping_sub(PATH - 1);
     walk.done = 0;
@@ -133,6 +161,7 @@ pub(crate) fn prepend(builder: &mut Builder, place: Place) -> (usize, bool) {
     unsafe { bpf_loop(STEPS, step as *mut c_void, (&raw mut scratch).cast(), 0) };
     let whole = walk.done == 1;
     builder.start = walk.start;
+    walk.name_bit = if walk.name == 0 { 0 } else { name_bit(scratch, end, walk.name) };
     if builder.start == end && whole {
         builder.start = end.wrapping_sub(1);
         // SAFETY: `at` stays inside the buffer.
@@ -141,19 +170,39 @@ pub(crate) fn prepend(builder: &mut Builder, place: Place) -> (usize, bool) {
     (end.wrapping_sub(builder.start), whole)
 }
 
+/// The place of a name of this length, which ends at an offset, in the filter of names, and one more.
+#[inline(always)]
+fn name_bit(scratch: *mut Scratch, end: usize, length: u64) -> u64 {
+    // SAFETY: `at` stays inside the buffer, with more room behind it.
+    let tail = unsafe { at(scratch, end.wrapping_sub(8)).cast::<u64>().read_unaligned() };
+    // The first byte is the lowest one.
+    let tail = if length < 8 { tail >> ((8 - length) * 8) } else { tail };
+    u64::from(filter::bit(tail, length)) + 1
+}
+
+/// Root of a mount.
+#[inline(always)]
+fn root_of(vfsmount: u64) -> u64 {
+    read(vfsmount + u64::from(config!(offsets.vfsmount_mnt_root)))
+}
+
 /// One step up: to the parent directory, or across a mount point. 1 ends the loop.
-extern "C" fn step(_index: u32, context: *mut c_void) -> i64 {
+extern "C" fn step(index: u32, context: *mut c_void) -> i64 {
     // SAFETY: bpf_loop hands over the context of `prepend`, which holds the address of its buffer.
     let scratch = unsafe { *context.cast::<*mut Scratch>() };
     // SAFETY: as above.
     let walk = unsafe { &mut (*scratch).walk };
-    let parent = parent_of(walk.dentry);
-    let root: u64 = read(walk.vfsmount + u64::from(config!(offsets.vfsmount_mnt_root)));
-    if walk.dentry == root {
-        return cross_mount(walk);
+    if walk.dentry == walk.root {
+        let ends = cross_mount(walk);
+        walk.root = root_of(walk.vfsmount);
+        return ends;
     }
-    if parent == 0 || (parent == walk.dentry && walk.vfsmount == 0) || !prepend_name(scratch) {
+    let Links { parent, length, name, .. } = links_of(walk.dentry);
+    if parent == 0 || (parent == walk.dentry && walk.vfsmount == 0) || !prepend_name(scratch, (length, name)) {
         return 1;
+    }
+    if index == 0 {
+        walk.name = u64::from(length);
     }
     if parent == walk.dentry {
         // A root that is not the mount's: a file without a place in the tree, such as a memfd.
@@ -186,13 +235,13 @@ extern "C" fn climb(_index: u32, context: *mut c_void) -> i64 {
     let scratch = unsafe { *context.cast::<*mut Scratch>() };
     // SAFETY: as above.
     let walk = unsafe { &mut (*scratch).walk };
-    let here = inode_id(inode_of(walk.dentry));
+    let Links { parent, inode, .. } = links_of(walk.dentry);
+    let here = inode_id(inode);
     if TREES.get_ptr(here).is_some() {
         walk.found = here;
         walk.done = 1;
         return 1;
     }
-    let parent = parent_of(walk.dentry);
     if parent == walk.dentry && parent != 0 {
         // Without a mount the root of the file system is as far as one can see.
         return if walk.vfsmount == 0 { end(walk) } else { cross_mount(walk) };
@@ -224,10 +273,9 @@ fn cross_mount(walk: &mut Walk) -> i64 {
 
 /// Puts `/name` in front; false when there is no more room.
 #[inline(always)]
-fn prepend_name(scratch: *mut Scratch) -> bool {
+fn prepend_name(scratch: *mut Scratch, (length, bytes): (u32, u64)) -> bool {
     // SAFETY: as in `step`.
     let walk = unsafe { &mut (*scratch).walk };
-    let (length, bytes) = name_of(walk.dentry);
     let length = if length > NAME { NAME } else { length };
     let start = walk.start.wrapping_sub(length as usize + 1);
     if start < walk.floor {

@@ -36,6 +36,12 @@ const SIZE: usize = MIDDLE + MASK + 1;
 pub(crate) struct Walk {
     pub(crate) dentry: u64,
     pub(crate) vfsmount: u64,
+    /// Root of that mount.
+    pub(crate) root: u64,
+    /// Length of the name that the place itself has; 0: it is the root of a mount, and has that of where it is mounted.
+    pub(crate) name: u64,
+    /// One more than its place in the filter of names; 0: not known.
+    pub(crate) name_bit: u64,
     /// Offset of the first byte of the path so far.
     pub(crate) start: usize,
     /// Lowest offset that it may reach.

@@ -22,8 +22,8 @@ use sentinel_common::{
 use crate::{
     allow, emit, geo,
     maps::{
-        BYPASSES, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_HASHES, EXEMPT_PATHS, FALLBACKS, FILES, HASH_RULES, LIMITS,
-        META, NAMES, PATHS, STATE, TREES, config,
+        BYPASSES, CIDRS, DESTINATIONS, EXEMPT_CIDRS, EXEMPT_HASHES, EXEMPT_PATHS, FALLBACKS, FILES, FILTER, HASH_RULES,
+        LIMITS, META, NAMES, PATHS, STATE, TREES, config,
     },
     path::{self, Place},
     scratch::Builder,
@@ -347,7 +347,8 @@ extern "C" fn file_verdict(task: *const Task, slot: u32) -> u32 {
     let ask = unsafe { &(*scratch).ask };
     let q = Question { hook: ask.hook, task, port: 0, protocol: 0 };
     let classes = active_classes();
-    let by_path = ask.path != 0 && classes & BY_PATH != 0;
+    let named = may_be_named(&builder, classes);
+    let by_path = ask.path != 0 && classes & BY_PATH != 0 && (named || classes & active::PREFIX != 0);
     if by_path {
         builder.start = ask.start as usize;
         builder.path_key(ask.path as usize);
@@ -363,7 +364,7 @@ extern "C" fn file_verdict(task: *const Task, slot: u32) -> u32 {
     if answered(&builder, file_entry(&q, ask.file, &ask.wanted, classes)) {
         return 1;
     }
-    if classes & active::NAME != 0 && answered(&builder, name_entry(&q, &builder)) {
+    if named && classes & active::NAME != 0 && answered(&builder, name_entry(&q, &builder)) {
         return 1;
     }
     if classes & active::TREE != 0 && answered(&builder, tree_entry(&q, &builder)) {
@@ -380,6 +381,19 @@ extern "C" fn file_verdict(task: *const Task, slot: u32) -> u32 {
     }
     answered(&builder, fallback(&q, &builder, classes));
     1
+}
+
+/// Whether an entry by name or exact path may be about the place whose path was put together last.
+#[inline(always)]
+fn may_be_named(builder: &Builder, classes: u32) -> bool {
+    if classes & (BY_PATH | active::NAME) == 0 {
+        return false;
+    }
+    // SAFETY: the buffer is ours.
+    let bit = unsafe { (*builder.scratch()).walk.name_bit };
+    let Some(word) = FILTER.get_ptr((bit.wrapping_sub(1) as u32) >> 6) else { return true };
+    // SAFETY: a map value; user space replaces it in one step.
+    bit == 0 || unsafe { *word } >> (bit.wrapping_sub(1) & 63) & 1 != 0
 }
 
 /// The entry of the hash. Its canary holds for the hook that hashes, which is thereby proved.

@@ -20,6 +20,7 @@ mod clsact;
 pub mod contents;
 mod devices;
 pub mod features;
+mod filter;
 mod geo;
 pub mod handle;
 pub mod hooks;
@@ -166,7 +167,7 @@ impl Kernel {
             scope_level: scope.level,
             learn: u32::from(options.learn),
             unattended: options.unattended,
-            pad: 0,
+            together: offsets::together(&offsets),
             attached: 0,
             scope_cgroup: scope.id,
             offsets,

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sentinel_common::config::Offsets;
+use sentinel_common::config::{Offsets, together};
 use thiserror::Error;
 
 use super::btf::{Btf, BtfError};
@@ -50,6 +50,14 @@ pub enum OffsetError {
 pub fn resolve(path: &Path) -> Result<Offsets, OffsetError> {
     let data = std::fs::read(path).map_err(|source| OffsetError::Unreadable { path: path.to_owned(), source })?;
     from_bytes(&data).map_err(|source| OffsetError::Unusable { path: path.to_owned(), source })
+}
+
+/// Which fields lie side by side, as [`together`] bits.
+#[must_use]
+pub const fn together(at: &Offsets) -> u32 {
+    let named = at.dentry_d_name == at.dentry_d_parent + 8 && at.qstr_len == 4 && at.qstr_name == 8;
+    let dentry = if named && at.dentry_d_inode == at.dentry_d_parent + 24 { together::DENTRY } else { 0 };
+    dentry | if at.inode_i_ino == at.inode_i_sb + 24 { together::INODE } else { 0 }
 }
 
 fn from_bytes(data: &[u8]) -> Result<Offsets, BtfError> {

@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     KernelError,
     contents::{AllowLists, Contents},
+    filter::Filter,
     geo::GeoMaps,
     lent::{Lent, Wanted},
     plain::{Plain, plain},
@@ -172,6 +173,7 @@ pub struct Verdicts {
     trees: BpfHashMap<MapData, Plain<FileId>, Plain<AccessEntries>>,
     bypasses: BpfHashMap<MapData, Plain<BypassKey>, Plain<Entry>>,
     contents: Contents,
+    filter: Filter,
     lent: Lent,
     paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
     exempt_paths: LpmTrie<MapData, Plain<PathKey>, Plain<AccessEntries>>,
@@ -226,6 +228,7 @@ impl Verdicts {
             trees: take!(ebpf, "TREES"),
             bypasses: take!(ebpf, "BYPASSES"),
             contents: Contents::new(ebpf)?,
+            filter: Filter::new(ebpf)?,
             lent: Lent::new(ebpf)?,
             paths: take!(ebpf, "PATHS"),
             exempt_paths: take!(ebpf, "EXEMPT_PATHS"),
@@ -573,8 +576,9 @@ impl Verdicts {
     }
 
     fn sync_state_with(&mut self, banks: u64) -> Result<(), KernelError> {
-        let mut bits =
-            self.held.iter().filter(|(_, list)| !list.is_empty()).fold(0, |bits, (place, _)| bits | class(place));
+        let places = || self.held.iter().filter(|(_, list)| !list.is_empty()).map(|(place, _)| place);
+        self.filter.set(places().filter_map(name))?;
+        let mut bits = places().fold(0, |bits, place| bits | class(place));
         if !self.classes.is_empty() {
             bits |= active::GEO;
         }
@@ -612,16 +616,32 @@ fn around(place: &Place) -> Vec<Place> {
     targets.into_iter().map(at).collect()
 }
 
-/// The class of entry that a place belongs to.
+/// The name that a file has that entries of this place are about.
+fn name(place: &Place) -> Option<&[u8]> {
+    match &place.target {
+        Target::Name { name, .. } => Some(name),
+        Target::Path { path, prefix: false } => path.rsplit(|byte| *byte == b'/').next(),
+        Target::Path { prefix: true, .. }
+        | Target::Destination { .. }
+        | Target::Cidr { .. }
+        | Target::File { .. }
+        | Target::Tree { .. }
+        | Target::Hash(_)
+        | Target::Bypass { .. } => None,
+    }
+}
+
+/// The classes of entry that a place belongs to.
 fn class(place: &Place) -> u32 {
     let by_subject = |anyone, executable, instance| match place.subject.0 {
         subject::EXECUTABLE => executable,
         subject::INSTANCE => instance,
         _ => anyone,
     };
+    let prefix = |is: bool| if is { active::PREFIX } else { 0 };
     match (&place.target, place.table) {
         (Target::Cidr { .. }, Table::Exempt) => active::EXEMPT,
-        (Target::Path { .. }, Table::Exempt) => active::EXEMPT_PATH,
+        (Target::Path { prefix: is, .. }, Table::Exempt) => active::EXEMPT_PATH | prefix(*is),
         (Target::Bypass { .. }, _) => active::BYPASS,
         (Target::Name { .. }, _) => active::NAME,
         (Target::Tree { .. }, _) => active::TREE,
@@ -634,7 +654,9 @@ fn class(place: &Place) -> u32 {
         }
         (Target::Cidr { .. }, Table::Block) => by_subject(active::CIDR, active::CIDR_EXECUTABLE, active::CIDR_INSTANCE),
         (Target::File { .. }, _) => by_subject(active::FILE, active::FILE_EXECUTABLE, active::FILE_INSTANCE),
-        (Target::Path { .. }, Table::Block) => by_subject(active::PATH, active::PATH_EXECUTABLE, active::PATH_INSTANCE),
+        (Target::Path { prefix: is, .. }, Table::Block) => {
+            by_subject(active::PATH, active::PATH_EXECUTABLE, active::PATH_INSTANCE) | prefix(*is)
+        }
     }
 }
 
