@@ -15,6 +15,7 @@ mod audit;
 mod block;
 mod check;
 mod confirm;
+mod doctor;
 mod explain;
 mod geo;
 mod replay;
@@ -51,6 +52,8 @@ enum Verb {
     Replay(replay::Args),
     /// Say why an alert came, or why a rule did not fire on an event.
     Explain(explain::Args),
+    /// Say what this host can and cannot enforce, and what to do about it; exit codes as of `status`.
+    Doctor(doctor::Args),
     /// Look into country data.
     Geo(geo::Args),
     /// Check the audit trail.
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Verb::Block(args) => block::run(args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
         Verb::Geo(args) => geo::run(&args),
         Verb::Audit(args) => audit::run(&args),
     };

@@ -20,6 +20,7 @@ mod container;
 mod control;
 mod countries;
 mod daemon;
+mod doctor;
 mod dry_run;
 mod embargo;
 mod emergency;

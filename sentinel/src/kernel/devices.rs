@@ -47,6 +47,13 @@ pub(super) fn unavailable(scope: &Checked, wanted: bool) -> Option<String> {
     others.then(|| "devices are not the scope cgroup's; needs --whole-host".to_owned())
 }
 
+/// Loads the programs, and attaches nothing.
+pub(super) fn rehearse(ebpf: &mut Ebpf) -> Result<(), KernelError> {
+    PROGRAMS
+        .iter()
+        .try_for_each(|name| classifier(ebpf, name)?.load().map_err(|error| failed("the device programs", &error)))
+}
+
 /// Whether a descriptor holds a program to a device, so that it ends with the process.
 fn has_tcx() -> bool {
     KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 6, 0))

@@ -217,6 +217,25 @@ impl Kernel {
         Ok(())
     }
 
+    /// Loads what [`Kernel::attach`] would, and attaches nothing. A program that the kernel does not take has that as its reason.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Load`] if the kernel's types cannot be read.
+    pub fn rehearse(&mut self) -> Result<(), KernelError> {
+        let btf = self.btf.take().map_or_else(kernel_types, Ok)?;
+        for state in self.hooks.iter_mut().filter(|state| state.reason.is_none()) {
+            let loaded = if state.hook.attach == Attach::Devices {
+                devices::rehearse(&mut self.ebpf).map_err(|error| error.to_string())
+            } else {
+                let program = program(&mut self.ebpf, state.hook.name)?;
+                load_other(program, state.hook, &btf).map_err(|error| chain(&error))
+            };
+            state.reason = loaded.err();
+        }
+        Ok(())
+    }
+
     /// Loads and attaches hooks that were not needed and now are; their places in the table. One that the kernel does not take
     /// has that as its reason, as at the start.
     ///
@@ -508,6 +527,18 @@ fn lsm_reason(error: &ProgramError) -> String {
 fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, KernelError> {
     ebpf.program_mut(name)
         .ok_or_else(|| KernelError::Load { what: name.to_owned(), reason: "it is missing from the object".to_owned() })
+}
+
+/// Loads a program that is no LSM program: those are loaded before all others.
+fn load_other(program: &mut Program, hook: &Hook, btf: &Btf) -> Result<(), ProgramError> {
+    match program {
+        Program::Lsm(_) => Ok(()),
+        Program::BtfTracePoint(program) => program.load(hook.name, btf),
+        Program::TracePoint(program) => program.load(),
+        Program::CgroupSkb(program) => program.load(),
+        Program::CgroupSockAddr(program) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
 }
 
 fn attach_one(

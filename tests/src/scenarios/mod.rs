@@ -9,6 +9,7 @@ mod context_credentials;
 mod context_runtimes;
 mod demo;
 mod demo_table;
+mod doctor;
 mod egress_bypass;
 mod egress_calls;
 mod egress_devices;
@@ -69,6 +70,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(context_containers::all());
     all.extend(context_runtimes::all());
     all.extend(bad_input::all());
+    all.extend(doctor::all());
     all.extend(leftovers::all());
     all.extend(persist::all());
     all.extend(names::all());
