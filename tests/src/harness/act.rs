@@ -49,6 +49,7 @@ Operations, separated by `--`. Each prints `errno=N op=...`.
   unshare net|user+net         new namespaces for this process
   child-cgroup NAME            a new cgroup below its own one for this process
   storm N FIRST FILE           N operations, the lines of FILE in turn; prints `came errno=N times=N op=...`
+  storm-for MS FIRST FILE      the same for so many milliseconds
   latch MS OP...               an operation until MS after its first EPERM, or until a line comes in; prints `passed=N refused=N passed_after=N`
   open PATH read|write|create|truncate|path
   unlink, truncate, mkdir PATH

@@ -18,27 +18,35 @@ use super::act_ops::{Done, Kept, perform as one};
 /// Performs the operation if it is one of this module's.
 pub(super) fn perform(words: &[&str], kept: &mut Kept) -> Done {
     Ok(Some(match words {
-        ["storm", count, first, file] => storm(count.parse()?, first.parse()?, file, kept)?,
+        ["storm", count, first, file] => {
+            let count = count.parse()?;
+            storm(|number, _| number < count, first.parse()?, file, kept)?
+        }
+        ["storm-for", milliseconds, first, file] => {
+            let time = Duration::from_millis(milliseconds.parse()?);
+            storm(|_, begin| begin.elapsed() < time, first.parse()?, file, kept)?
+        }
         ["latch", milliseconds, op @ ..] => latch(Duration::from_millis(milliseconds.parse()?), op, kept)?,
         _ => return Ok(None),
     }))
 }
 
-/// Performs `count` operations: the lines of `file` in turn, beginning with the line `first`. Prints `attempts=N` about
-/// every second, and at last `came errno=N times=N op=...` for each line and errno.
-fn storm(count: usize, first: usize, file: &str, kept: &mut Kept) -> Result<io::Result<()>> {
+/// Performs operations while `more`, which gets how many there were and the begin, says so: the lines of `file` in turn,
+/// beginning with the line `first`. Prints `attempts=N` about every second, and at last `came errno=N times=N op=...` for each line and errno.
+fn storm(more: impl Fn(usize, Instant) -> bool, first: usize, file: &str, kept: &mut Kept) -> Result<io::Result<()>> {
     let text = fs::read_to_string(file).with_context(|| format!("reading {file}"))?;
     let ops: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
     ensure!(!ops.is_empty(), "{file} has no operation");
     let mut came: BTreeMap<(usize, i32), u64> = BTreeMap::new();
-    let mut shown = Instant::now();
-    for number in 0..count {
+    let (begin, mut shown, mut number) = (Instant::now(), Instant::now(), 0);
+    while more(number, begin) {
         let which = (first + number) % ops.len();
         let errno = one(&ops[which], kept).with_context(|| ops[which].join(" "))?;
         *came.entry((which, errno)).or_default() += 1;
+        number += 1;
         if shown.elapsed() >= Duration::from_secs(1) {
             shown = Instant::now();
-            println!("attempts={}", number + 1);
+            println!("attempts={number}");
             io::stdout().flush()?;
         }
     }

@@ -104,9 +104,9 @@ fn counted(ctx: &Ctx) -> Result<()> {
 }
 
 /// The status once it says the same twice: everything has been handled.
-fn quiet(sentinel: &Sentinel) -> Result<Value> {
+pub(super) fn quiet(sentinel: &Sentinel) -> Result<Value> {
     let mut before = sentinel.status_json()?["counters"].take();
-    eventually("counters that stand still", Duration::from_secs(30), || {
+    eventually("counters that stand still", Duration::from_secs(120), || {
         std::thread::sleep(Duration::from_millis(200));
         let status = sentinel.status_json()?;
         let same = ["open", "connect", "send"].iter().all(|kind| before[kind] == status["counters"][kind]);
@@ -131,7 +131,7 @@ fn check_sums(status: &Value) -> Result<()> {
     Ok(())
 }
 
-fn count(status: &Value, kind: &str, field: &str) -> Result<u64> {
+pub(super) fn count(status: &Value, kind: &str, field: &str) -> Result<u64> {
     status["counters"][kind][field].as_u64().with_context(|| format!("no counter {kind}.{field} in {status}"))
 }
 

@@ -40,6 +40,7 @@ mod files_ground;
 mod files_identity;
 mod files_load;
 mod files_ways;
+mod flood;
 mod geo_files;
 mod hooks_on_demand;
 mod hot_reload;
@@ -101,6 +102,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(egress_filters::all());
     all.extend(egress_replies::all());
     all.extend(egress_storm::all());
+    all.extend(flood::all());
     all.extend(geo_files::all());
     all.extend(replay::all());
     all.extend(demo::all());
