@@ -7,7 +7,8 @@
 //!
 //! Policies are modules of `package sentinel.<name>` in Rego v1; a module with a comment line `# rego: v0` above
 //! its package is in the older language. Other packages are libraries. Annotations are `# METADATA` blocks as OPA
-//! has them; below `custom`, Sentinel reads `id`, `severity`, `mitre`, `ttl`, `mode`, `maturity` and `on_error`.
+//! has them; below `custom`, Sentinel reads `id`, `severity`, `mitre`, `ttl`, `mode`, `maturity`, `on_error` and
+//! `every_event`.
 //!
 //! A load refuses what would make a rule silently never fire (unknown names, functions and actions, malformed
 //! members, wrong formats and patterns) and what would endanger the process (recursion, depth, unbounded results).

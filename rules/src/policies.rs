@@ -59,6 +59,8 @@ pub struct RuleInfo {
     pub maturity: Option<Maturity>,
     /// What it means that it fails on an event.
     pub on_error: OnError,
+    /// Whether it is to see every event: also what a process has done before to the same object.
+    pub every_event: bool,
     /// Codes of warnings that its author says are meant.
     pub accept: Vec<String>,
     /// Further reading.

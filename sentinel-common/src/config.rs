@@ -23,6 +23,11 @@ pub struct Config {
     pub attached: u64,
     /// Id of the cgroup that reporting and enforcing are limited to; 0: the whole host.
     pub scope_cgroup: u64,
+    /// A repeat is sent again after so many seconds; 0: everything is sent.
+    pub repeat_seconds: u64,
+    /// Addresses of the kernel's counts of renames and of mounts (`rename_lock`, `mount_lock`); 0: not known, and every open is
+    /// looked at and sent.
+    pub names: [u64; 2],
     /// Field offsets of the running kernel.
     pub offsets: Offsets,
 }
@@ -38,6 +43,8 @@ impl Config {
         together: 0,
         attached: 0,
         scope_cgroup: 0,
+        repeat_seconds: 0,
+        names: [0; 2],
         offsets: Offsets::ZERO,
     };
 }
@@ -96,6 +103,8 @@ offsets! {
     task_cgroups: "task_struct"."cgroups",
     /// Of these the one of version 2.
     css_set_dfl_cgrp: "css_set"."dfl_cgrp",
+    /// Goes up with every execve.
+    task_self_exec_id: "task_struct"."self_exec_id",
     /// Start time, boot clock, nanoseconds.
     task_start_boottime: "task_struct"."start_boottime",
     /// Address space; null in kernel threads.
@@ -186,6 +195,8 @@ offsets! {
     dentry_d_inode: "dentry"."d_inode",
     /// Name.
     dentry_d_name: "dentry"."d_name",
+    /// Hash of a name.
+    qstr_hash: "qstr"."hash",
     /// Length of a name.
     qstr_len: "qstr"."len",
     /// Bytes of a name.

@@ -13,6 +13,7 @@ pub mod event;
 pub mod geo;
 pub mod meta;
 pub mod probe;
+pub mod repeat;
 pub mod stats;
 pub mod verdict;
 

@@ -300,15 +300,17 @@ pub mod filter {
 
 /// The state that every verdict starts from; one map value.
 ///
-/// User space writes it as 16 bytes, which is not one step for a program that reads it meanwhile. Whatever mixture of old
+/// User space writes it as a whole, which is not one step for a program that reads it meanwhile. Whatever mixture of old
 /// and new bytes is seen does no harm: each bit of `word` holds for itself, and no mixture of two epochs is a third one.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// [`active`] bits, and above them [`bank`] bits.
+    /// [`active`] bits, above them [`bank`] bits, above those [`crate::repeat::every`] bits.
     pub word: u64,
     /// Differs after every change of verdict maps; changed last. What was decided under another epoch is decided anew.
     pub epoch: u64,
+    /// Seconds since boot, as user space wrote them last, which it does about every second.
+    pub seconds: u64,
 }
 
 /// Which of two copies is in force.
@@ -388,5 +390,5 @@ const _: () = {
     assert!(size_of::<AccessEntries>() == 200);
     assert!(size_of::<PathKey>() == 256);
     assert!(size_of::<NameKey>() == 80);
-    assert!(size_of::<State>() == 16);
+    assert!(size_of::<State>() == 24);
 };

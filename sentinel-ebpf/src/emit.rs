@@ -110,14 +110,19 @@ pub(crate) fn no_scratch(kind: u16) {
     }
 }
 
-/// Sends a record; those that met a verdict have a ring of their own, and so have DNS answers.
+/// Sends a record, and whether there was room for it; those that met a verdict have a ring of their own, and so have DNS answers.
 #[inline(always)]
-pub(crate) fn send(kind: u16, rule: u32, record: *const u8, length: usize) {
-    let Some(stats) = kind_stats(kind) else { return };
+pub(crate) fn send(kind: u16, rule: u32, record: *const u8, length: usize) -> bool {
+    let Some(stats) = kind_stats(kind) else { return false };
     count(&mut stats.seen);
     // SAFETY: the record is `length` bytes inside a stack value or our scratch buffer.
     let result = unsafe { bpf_ringbuf_output(ring(kind, rule), record.cast_mut().cast(), length as u64, 0) };
-    if result == 0 { count(&mut stats.submitted) } else { count(&mut stats.ring_full) }
+    if result == 0 {
+        count(&mut stats.submitted)
+    } else {
+        count(&mut stats.ring_full)
+    }
+    result == 0
 }
 
 /// The ring for a record.
@@ -135,15 +140,15 @@ fn ring(kind: u16, rule: u32) -> *mut c_void {
 /// Sends a record without variable part, with the credentials of the running task, which is the acting one. It is put
 /// together in the ring.
 #[inline(always)]
-pub(crate) fn send_acting<T>(kind: u16, rule: u32, record: &T) {
-    let Some(stats) = kind_stats(kind) else { return };
+pub(crate) fn send_acting<T>(kind: u16, rule: u32, record: &T) -> bool {
+    let Some(stats) = kind_stats(kind) else { return false };
     count(&mut stats.seen);
     let length = size_of::<T>() + size_of::<Credentials>();
     // SAFETY: a ring of ours, and a size that is known when this is compiled.
     let place = unsafe { bpf_ringbuf_reserve(ring(kind, rule), length as u64, 0) };
     if place.is_null() {
         count(&mut stats.ring_full);
-        return;
+        return false;
     }
     const { assert!(size_of::<T>().is_multiple_of(8)) };
     // SAFETY: the ring has given us `length` bytes, aligned to 8; every record starts with a header.
@@ -156,6 +161,7 @@ pub(crate) fn send_acting<T>(kind: u16, rule: u32, record: &T) {
         bpf_ringbuf_submit(place, 0);
     }
     count(&mut stats.submitted);
+    true
 }
 
 /// Sends a record without variable part.
@@ -172,13 +178,13 @@ pub(crate) fn send_built_acting<T>(
     builder: &mut Builder,
     fixed: &mut T,
     header: fn(&mut T) -> &mut Header,
-) {
+) -> bool {
     builder.append_credentials();
     header(fixed).flags |= flag::CREDENTIALS;
     let length = builder.end.wrapping_sub(builder.start).wrapping_add(size_of::<T>());
     header(fixed).length = length as u32;
     let (record, length) = builder.finish(fixed);
-    send(kind, rule, record, length);
+    send(kind, rule, record, length)
 }
 
 /// Puts the fixed part in front of what the builder holds, and sends it.

@@ -16,6 +16,7 @@ mod hooks;
 mod maps;
 mod packet;
 mod path;
+mod repeat;
 mod scratch;
 mod socket;
 mod task;

@@ -14,6 +14,7 @@ use sentinel_common::{
     content::{self, Fallbacks, FileVersion, Hashed, Pending},
     event, hook,
     meta::Meta,
+    repeat::{PLACES, Said},
     stats::{HookStats, KindStats},
     verdict::{
         self, AccessEntries, BypassKey, CidrKey, DestinationKey, Entry, FileKey, LimitKey, NameKey, PathKey, State,
@@ -73,6 +74,10 @@ pub(crate) static KIND_STATS: PerCpuArray<KindStats, { event::kind::COUNT as usi
 /// Buffers in which records are put together.
 #[btf_map]
 pub(crate) static SCRATCH: PerCpuArray<Scratch, { SLOTS as usize }> = PerCpuArray::new();
+
+/// What was let pass and sent, see [`crate::repeat`].
+#[btf_map]
+pub(crate) static SAID: Array<Said, { PLACES as usize }> = Array::new();
 
 /// What exists and what is in force.
 #[btf_map]

@@ -13,6 +13,7 @@ use sentinel_common::{FileId, config::together, event::PATH, verdict::filter};
 use crate::{
     maps::{TREES, config},
     scratch::{Builder, Scratch, Walk, at},
+    task::Object,
 };
 
 /// Most steps of a walk: components and mount crossings.
@@ -21,6 +22,8 @@ const STEPS: u32 = 2048;
 pub(crate) const CLIMB: u32 = 1 << 16;
 /// File systems whose files are mapped as files of another one (`OVERLAYFS_SUPER_MAGIC`, `FUSE_SUPER_MAGIC`).
 const STACKED: [u64; 2] = [0x794c_7630, 0x6573_5546];
+/// Odd, with bits all over: the golden ratio.
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Longest name of a component.
 const NAME: u32 = 255;
 
@@ -75,6 +78,13 @@ impl Place {
     }
 }
 
+/// A structure inside a kernel object whose type the verifier knows.
+#[inline(always)]
+pub(crate) fn offset(object: Object, at: u32) -> Object {
+    // SAFETY: only an address; whoever loads from it has the verifier check that.
+    unsafe { object.byte_add(at as usize) }
+}
+
 /// Address of an open file's inode, as a number: functions of their own take no pointers to kernel objects.
 #[inline(always)]
 pub(crate) fn inode_of_file(file: u64) -> u64 {
@@ -104,6 +114,8 @@ pub(crate) fn inode_identity(inode: u64) -> FileId {
 struct Links {
     /// The directory that it is in; itself at the root of a file system.
     parent: u64,
+    /// Hash and length of its name, as the kernel has them; the hash is that of the directory's address too.
+    mark: u64,
     /// Length of its name.
     length: u32,
     /// Address of its name.
@@ -117,11 +129,11 @@ struct Links {
 #[inline(always)]
 fn links_of(dentry: u64) -> Links {
     if config!(together) & together::DENTRY != 0 {
-        let [parent, length, name, inode]: [u64; 4] = read(dentry + u64::from(config!(offsets.dentry_d_parent)));
-        return Links { parent, length: (length >> 32) as u32, name, inode };
+        let [parent, mark, name, inode]: [u64; 4] = read(dentry + u64::from(config!(offsets.dentry_d_parent)));
+        return Links { parent, mark, length: (mark >> 32) as u32, name, inode };
     }
     let (length, name) = name_of(dentry);
-    Links { parent: parent_of(dentry), length, name, inode: inode_of(dentry) }
+    Links { parent: parent_of(dentry), mark: mark_of(dentry), length, name, inode: inode_of(dentry) }
 }
 
 /// The inode of a dentry; 0 if there is no such file.
@@ -134,6 +146,12 @@ pub(crate) fn inode_of(dentry: u64) -> u64 {
 #[inline(always)]
 pub(crate) fn parent_of(dentry: u64) -> u64 {
     read(dentry + u64::from(config!(offsets.dentry_d_parent)))
+}
+
+/// Hash and length of a dentry's name: the first word of its `struct qstr`.
+#[inline(always)]
+pub(crate) fn mark_of(dentry: u64) -> u64 {
+    read(dentry + u64::from(config!(offsets.dentry_d_name)))
 }
 
 /// Length and address of a dentry's name.
@@ -154,6 +172,7 @@ pub(crate) fn prepend(builder: &mut Builder, place: Place) -> (usize, bool) {
     walk.vfsmount = place.vfsmount;
     walk.root = root_of(place.vfsmount);
     walk.name = 0;
+    walk.sign = 0;
     walk.start = end;
     walk.floor = end.wrapping_sub(PATH - 1);
     walk.done = 0;
@@ -197,7 +216,8 @@ extern "C" fn step(index: u32, context: *mut c_void) -> i64 {
         walk.root = root_of(walk.vfsmount);
         return ends;
     }
-    let Links { parent, length, name, .. } = links_of(walk.dentry);
+    let Links { parent, mark, length, name, .. } = links_of(walk.dentry);
+    walk.sign = (walk.sign ^ mark).wrapping_mul(MIX);
     if parent == 0 || (parent == walk.dentry && walk.vfsmount == 0) || !prepend_name(scratch, (length, name)) {
         return 1;
     }

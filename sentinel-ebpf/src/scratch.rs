@@ -16,11 +16,11 @@ use aya_ebpf::{
 use sentinel_common::{
     FileId,
     content::Content,
-    event::{ARGS, Change, Credentials, MESSAGE, PATH, Trace},
+    event::{ARGS, Change, Credentials, MESSAGE, Open, PATH, Trace},
     verdict::{Entry, NAME_KEY, NameKey, PathKey},
 };
 
-use crate::{atomic, maps::SCRATCH, task, verdict::Ask};
+use crate::{atomic, maps::SCRATCH, repeat::Asked, task, verdict::Ask};
 
 /// Buffers a CPU has.
 pub(crate) const SLOTS: u32 = 3;
@@ -42,6 +42,8 @@ pub(crate) struct Walk {
     pub(crate) name: u64,
     /// One more than its place in the filter of names; 0: not known.
     pub(crate) name_bit: u64,
+    /// Hash of the hashes that the kernel keeps of the components and where they are.
+    pub(crate) sign: u64,
     /// Offset of the first byte of the path so far.
     pub(crate) start: usize,
     /// Lowest offset that it may reach.
@@ -66,10 +68,14 @@ pub(crate) struct Scratch {
     pub(crate) ask: Ask,
     /// And the answer.
     pub(crate) answer: Entry,
+    /// What is asked of the table of repeats.
+    pub(crate) asked: Asked,
     /// A record that is too large for the stack beside the verdict.
     pub(crate) change: Change,
     /// As above.
     pub(crate) trace: Trace,
+    /// As above.
+    pub(crate) open: Open,
     /// Credentials on their way to the end of a record, where they would not be aligned.
     credentials: Credentials,
     /// The content of what is to run.

@@ -10,7 +10,7 @@ use sentinel_common::{
     event::{Credentials, Header, NO_LOGIN, Task, flag},
 };
 
-use crate::maps::{Note, config};
+use crate::maps::{Note, config, settings};
 
 /// A kernel object whose type the verifier knows.
 pub(crate) type Object = *const c_void;
@@ -26,6 +26,16 @@ macro_rules! field {
     };
 }
 pub(crate) use field;
+
+/// A number that stands for the address of a kernel object, with which one can calculate, as with the object's address one may not:
+/// its distance from something of ours that does not move.
+#[inline(always)]
+pub(crate) fn number_of(object: Object) -> u64 {
+    let mut number = object as u64;
+    // SAFETY: calculates with registers only. In assembly: the verifier takes the difference of two addresses and nothing else.
+    unsafe { core::arch::asm!("{0} -= {1}", inout(reg) number, in(reg) core::ptr::from_ref(settings())) };
+    number
+}
 
 /// The running task.
 #[inline(always)]
@@ -120,7 +130,7 @@ pub(crate) fn current_executable() -> FileId {
 
 /// Identity of the executable of a task; none for kernel threads.
 #[inline(always)]
-fn executable(task: Object) -> FileId {
+pub(crate) fn executable(task: Object) -> FileId {
     let mm = field!(task, task_mm, Object);
     if mm.is_null() {
         return FileId::default();

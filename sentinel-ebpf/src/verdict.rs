@@ -51,11 +51,12 @@ pub(crate) fn state() -> State {
     // SAFETY: a map value; volatile keeps the order of the two reads.
     let state = unsafe {
         let epoch = (&raw const (*state).epoch).read_volatile();
-        State { epoch, word: (&raw const (*state).word).read_volatile() }
+        let seconds = (&raw const (*state).seconds).read_volatile();
+        State { epoch, word: (&raw const (*state).word).read_volatile(), seconds }
     };
     if config!(unattended) == unattended::DENY && is_left_alone() {
         // What passed before passes no more.
-        return State { epoch: !state.epoch, word: state.word | u64::from(active::CUT_OFF) };
+        return State { epoch: !state.epoch, word: state.word | u64::from(active::CUT_OFF), ..state };
     }
     state
 }

@@ -217,6 +217,8 @@ struct Document {
     #[serde(default, deserialize_with = "section")]
     egress: EgressSection,
     #[serde(default, deserialize_with = "section")]
+    events: EventsSection,
+    #[serde(default, deserialize_with = "section")]
     policies: PoliciesSection,
     #[serde(default, deserialize_with = "section")]
     bundle: BundleSection,
@@ -394,6 +396,33 @@ impl GeoSection {
     }
 }
 
+/// Seconds after which the same event of a process is reported again.
+pub const REPEAT_SECONDS: u64 = 60;
+/// Longest such time: a day.
+const MOST_REPEAT_SECONDS: u64 = 24 * 3600;
+
+/// `[events]`: which are reported.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct EventsSection {
+    repeat_seconds: u64,
+}
+
+impl Default for EventsSection {
+    fn default() -> Self {
+        Self { repeat_seconds: REPEAT_SECONDS }
+    }
+}
+
+impl EventsSection {
+    fn repeat_seconds(&self) -> Result<u64> {
+        if self.repeat_seconds > MOST_REPEAT_SECONDS {
+            bail!("[events] repeat_seconds is {}; give 0 to {MOST_REPEAT_SECONDS}", self.repeat_seconds);
+        }
+        Ok(self.repeat_seconds)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct EgressSection {
@@ -467,6 +496,8 @@ pub struct Config {
     pub unknown: Unknown,
     /// Whether destinations are named from DNS answers.
     pub dns_names: bool,
+    /// After so many seconds the same event of a process is reported again; 0: each one is.
+    pub repeat_seconds: u64,
     /// How often the kernel's country table is asked about every country.
     pub canary_period: Duration,
     /// Whether packets are looked at on network devices as well.
@@ -529,6 +560,7 @@ impl Config {
             unattended: unattended(flags.max_unattended.or(file.max_unattended), file.unattended)?,
             unknown: file.geo.unknown,
             dns_names: file.egress.dns_names,
+            repeat_seconds: file.events.repeat_seconds()?,
             canary_period: Duration::from_secs(file.geo.canary_seconds.unwrap_or(CANARY_SECONDS).get().into()),
             forward: file.egress.forward.unwrap_or(mode == Mode::Enforce),
             bypass: file.egress.bypass,

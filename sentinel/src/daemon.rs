@@ -231,19 +231,31 @@ impl Engaged {
         let (scope, dns_names, forward) = (config.scope.clone(), config.dns_names, config.forward);
         let learn = config.learn.is_some();
         let unattended = attendance::number(config.unattended);
+        let repeat_seconds = config.repeat_seconds;
         let mut numbers = Numbers::default();
         let root = features::probe()?.cgroup2;
         let mut prepared = policy::prepare(loaded, config, &root, None, &mut numbers)?;
         policy::dry_run(&mut prepared, config, &numbers)?;
         tracing::debug!("start: rules are compiled");
         let demand = change::demand(&prepared.world, config);
-        let mut kernel =
-            Kernel::load(&Options { enforce, scope, without_lsm, learn, dns_names, forward, unattended, demand, btf })?;
+        let mut kernel = Kernel::load(&Options {
+            enforce,
+            scope,
+            without_lsm,
+            learn,
+            dns_names,
+            forward,
+            unattended,
+            repeat_seconds,
+            demand,
+            btf,
+        })?;
         let attendance = Attendance::begin(&mut kernel, config)?;
         tracing::debug!("start: LSM programs are loaded");
         let (stats, rings, mut verdicts) = (kernel.stats()?, kernel.rings()?, kernel.verdicts()?);
         let tables = u64::from(prepared.image.is_some());
         let world = policy::apply(&mut verdicts, prepared)?;
+        verdicts.tell_again(policy::every(&world, config))?;
         tracing::debug!("start: verdicts are in the maps");
         kernel.attach()?;
         tracing::debug!("start: hooks are attached");

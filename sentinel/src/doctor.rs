@@ -147,6 +147,7 @@ fn rehearse() -> Result<Rehearsed, KernelError> {
         dns_names: true,
         forward: true,
         unattended: 0,
+        repeat_seconds: crate::config::REPEAT_SECONDS,
         demand: Demand::ALL,
         btf: VMLINUX.into(),
     })?;

@@ -13,12 +13,13 @@ use alerts::Sink;
 use anyhow::{Result, anyhow};
 use geoip::TableImage;
 use rules::{
-    AccessSet, Exemption, LoadOptions, OnError, Policies, Severity, StandingEntry, StandingRule, StandingValue,
+    AccessSet, Exemption, Kind, LoadOptions, OnError, Policies, Severity, StandingEntry, StandingRule, StandingValue,
     Subjects,
 };
 use sentinel_common::{
     content::{Digest, Fallbacks},
     geo::ClassRules,
+    repeat::every,
 };
 
 use crate::{
@@ -385,6 +386,18 @@ pub fn apply(verdicts: &mut Verdicts, prepared: Prepared) -> Result<World> {
     verdicts.set_lent(&compiled.lent)?;
     verdicts.keep_limits(&compiled.limits)?;
     Ok(world)
+}
+
+/// The kinds of event of which every one is to be sent, as `repeat::every` bits: a rule asks for it, or everything is recorded.
+#[must_use]
+pub fn every(world: &World, config: &Config) -> u64 {
+    if config.record.is_some() {
+        return every::ALL;
+    }
+    let kinds = [(Kind::Open, every::OPEN), (Kind::Connect, every::CONNECT), (Kind::Send, every::SEND)];
+    let rules = world.policies.rules().iter().filter(|rule| rule.every_event);
+    let wanted = rules.flat_map(|rule| kinds.iter().filter(|(kind, _)| rule.kinds.contains(*kind)));
+    wanted.fold(0, |bits, (_, bit)| bits | bit)
 }
 
 /// Whether a rule is about the hashes of executables.

@@ -25,7 +25,8 @@ use crate::{
     record::{Recorder, Recording},
     standing::has_geo,
     status::{
-        DatabaseStatus, Enforcement, ExemptionStatus, Facts, GeoStatus, HookStatus, RuleStatus, Status, conclude,
+        DatabaseStatus, Enforcement, ExemptionStatus, Facts, GeoStatus, HookStatus, RepeatStatus, RuleStatus, Status,
+        conclude,
     },
     world::mode_of,
 };
@@ -103,6 +104,7 @@ impl Daemon {
             processes: self.pipeline.processes.len(),
             devices: self.kernel.devices(),
             alerts: self.pipeline.alerting.sent,
+            repeats: RepeatStatus { seconds: self.config.repeat_seconds, opens: self.kernel.knows_names },
             rule_errors: self.pipeline.counts.rule_errors,
             recording: self.pipeline.recorder.as_ref().map(Recorder::status),
             refused_reload: self.refused_reload.clone(),

@@ -143,6 +143,15 @@ pub struct RuleStatus {
     pub mode: String,
 }
 
+/// Which events are reported again, and when.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RepeatStatus {
+    /// After so many seconds the same event of a process is reported again; 0: each one is.
+    pub seconds: u64,
+    /// Whether opens are among them: the kernel has to tell where it counts renames.
+    pub opens: bool,
+}
+
 /// All of it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Status {
@@ -193,6 +202,9 @@ pub struct Status {
     pub devices: usize,
     /// Alerts made.
     pub alerts: u64,
+    /// Which events are reported again, and when.
+    #[serde(default)]
+    pub repeats: RepeatStatus,
     /// Rules that failed on an event.
     pub rule_errors: u64,
     /// Tests of the policies in force that do not pass.

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::Value;
 use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Query, Ref, Rule};
 
+use crate::analysis::FieldSet;
 use crate::analysis::corpus::Corpus;
 use crate::analysis::graph::Definition;
 use crate::analysis::names::{Locals, Part, Path, Resolved, Root};
@@ -39,6 +40,9 @@ const CHANGING: &[&[&str]] = &[
     &["process", "ancestors", "*", "pid"],
     &["source", "port"],
 ];
+
+/// Those of them that say when something happened.
+const TIMES: &[&str] = &["@timestamp", "event.created", "event.ingested", "event.start"];
 
 /// Parts of a value that are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +104,11 @@ pub(crate) fn stable_reads(corpus: &Corpus, definition: Definition) -> Option<Re
     reader.definition(definition, &[]);
     let reads = if reader.coarse { coarse(corpus, definition) } else { reader.reads };
     (!reads.changes()).then_some(reads)
+}
+
+/// Whether what a definition says of the same event can change from one moment to the next: it reads the time.
+pub(crate) fn reads_time(corpus: &Corpus, definition: Definition, fields: &FieldSet) -> bool {
+    calls_volatile(corpus, definition) || TIMES.iter().any(|field| fields.reads(field))
 }
 
 fn calls_volatile(corpus: &Corpus, definition: Definition) -> bool {

@@ -28,7 +28,8 @@ const KEYS: &[&str] = &[
     "custom",
 ];
 /// Keys below `custom` that mean something to Sentinel. Others are free.
-const CUSTOM_KEYS: &[&str] = &["id", "severity", "mitre", "ttl", "mode", "maturity", "on_error", "accept"];
+const CUSTOM_KEYS: &[&str] =
+    &["id", "severity", "mitre", "ttl", "mode", "maturity", "on_error", "every_event", "accept"];
 /// Warnings that an author may say are meant.
 const ACCEPTABLE: &[&str] = &["entry-for-everyone", "entry-wider-than-rule"];
 
@@ -45,6 +46,7 @@ pub(super) struct Annotation {
     pub(super) mode: Option<Mode>,
     pub(super) maturity: Option<Maturity>,
     pub(super) on_error: Option<OnError>,
+    pub(super) every_event: Option<bool>,
     pub(super) accept: Option<Vec<String>>,
 }
 
@@ -63,6 +65,7 @@ impl Annotation {
             mode: self.mode.or(outer.mode),
             maturity: self.maturity.or(outer.maturity),
             on_error: self.on_error.or(outer.on_error),
+            every_event: self.every_event.or(outer.every_event),
             accept: self.accept.or(outer.accept),
         }
     }
@@ -219,11 +222,19 @@ fn read_custom_key(key: &str, value: &Value, annotation: &mut Annotation) -> Res
         "mode" => annotation.mode = Some(word("mode", text(key, value)?)?),
         "maturity" => annotation.maturity = Some(word("maturity", text(key, value)?)?),
         "on_error" => annotation.on_error = Some(word("on_error", text(key, value)?)?),
+        "every_event" => annotation.every_event = Some(read_flag(key, value)?),
         "ttl" => annotation.ttl = Some(member::read_ttl(value)?),
         "accept" => annotation.accept = Some(read_accept(value)?),
         _ => annotation.techniques = Some(read_techniques(value)?),
     }
     Ok(())
+}
+
+fn read_flag(key: &str, value: &Value) -> Result<bool, Problem> {
+    match value {
+        Value::Bool(flag) => Ok(*flag),
+        other => Err(Problem::new(format!("\"{key}\" is {}, not true or false", type_name(other)))),
+    }
 }
 
 fn read_techniques(value: &Value) -> Result<Vec<Technique>, Problem> {

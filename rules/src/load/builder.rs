@@ -10,6 +10,7 @@ use super::compile::{self, Package};
 use super::definitions::{Found, Role};
 use super::{Checked, Entry, literals, machine, standing};
 use crate::analysis::kinds::{Kinds, Named};
+use crate::analysis::needs::reads_time;
 use crate::analysis::{FieldSet, fields_read};
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::kind::{Kind, KindSet};
@@ -117,6 +118,7 @@ impl Builder<'_> {
             ttl: annotation.ttl,
             maturity: annotation.maturity,
             on_error: annotation.on_error.unwrap_or(OnError::Alert),
+            every_event: annotation.every_event.unwrap_or_else(|| reads_time(&self.checked.corpus, found.at, &fields)),
             accept: annotation.accept.unwrap_or_default(),
             related_resources: annotation.related.unwrap_or_default(),
             file: source.file.clone(),

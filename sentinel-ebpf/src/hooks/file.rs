@@ -6,8 +6,9 @@ use aya_ebpf::{
 };
 use sentinel_common::{
     FileId,
-    event::{Open, flag, kind},
+    event::{Open, Task, flag, kind},
     hook,
+    repeat::every,
     verdict::{BypassKey, Entry, access, bypass, flag as entry_flag},
 };
 
@@ -16,6 +17,7 @@ use crate::{
     emit,
     maps::config,
     path::{self, Place},
+    repeat::{self, Asked, Seen, pair},
     scratch::Builder,
     task::{self, Object, field},
     verdict::{self, Ask, NO_IMAGE, NOT_WANTED, Question, Wanted},
@@ -51,7 +53,11 @@ fn file_open(ctx: LsmContext) -> i32 {
     if field!(file, file_f_flags, u32) & FMODE_EXEC != 0 {
         return 0;
     }
-    let entry = judge(file, hook::FILE_OPEN);
+    let Some(was) = first_look(Opened::of(file)) else {
+        repeat::count(kind::OPEN, hook::FILE_OPEN);
+        return 0;
+    };
+    let entry = judge(file, was);
     lsm_answer(verdict::refuses(&entry))
 }
 
@@ -87,40 +93,150 @@ fn descriptor(number: u64) -> u64 {
     path::read(array + number * 8)
 }
 
+/// An open as the table of repeats knows it.
+struct Opened {
+    asked: Asked,
+    /// Whether it can be a repeat.
+    keep: bool,
+}
+
+/// What an open that is no repeat goes on with.
+struct Was {
+    /// A buffer, in which what is asked of the table lies.
+    builder: Option<Builder>,
+    /// It was sent before, and paths may mean other files since.
+    renamed: bool,
+    /// Whether it is to be remembered.
+    keep: bool,
+}
+
+impl Opened {
+    /// An open that the LSM hook sees. The kernel's own address, name and place of the file stand for its path: renames and
+    /// mounts are counted, and an address that is used again is that of another file, name or directory.
+    #[inline(always)]
+    fn of(file: Object) -> Self {
+        let inode = field!(file, file_f_inode, Object);
+        let opened_by = path::offset(file, config!(offsets.file_f_path));
+        let dentry = field!(opened_by, path_dentry, Object);
+        let mount = field!(opened_by, path_mnt, Object);
+        let parent = field!(dentry, dentry_d_parent, Object);
+        let directory = field!(parent, dentry_d_inode, Object);
+        let called = path::offset(dentry, config!(offsets.dentry_d_name));
+        let name = pair(field!(called, qstr_hash, u32), field!(called, qstr_len, u32));
+        let access = pair(field!(file, file_f_flags, u32), field!(inode, inode_i_generation, u32));
+        let place = (task::number_of(dentry), task::number_of(mount));
+        let directory = field!(directory, inode_i_ino, u64);
+        let object = [place.0, place.1, directory, name, field!(inode, inode_i_ino, u64), access];
+        let sb = field!(inode, inode_i_sb, Object);
+        Self::new(hook::FILE_OPEN, field!(sb, super_block_s_dev, u32), object, field!(file, file_f_mode, u32))
+    }
+
+    /// The same of one that is seen from outside.
+    #[inline(always)]
+    fn of_address(file: u64) -> Self {
+        let at = |base: u64, offset: u32| base + u64::from(offset);
+        let id = path::inode_identity(path::inode_of_file(file));
+        let place = Place::of_file(file);
+        let directory = path::inode_of(path::parent_of(place.dentry));
+        let directory: u64 = path::read(at(directory, config!(offsets.inode_i_ino)));
+        let access = pair(path::read(at(file, config!(offsets.file_f_flags))), id.generation);
+        let object = [place.dentry, place.vfsmount, directory, path::mark_of(place.dentry), id.ino, access];
+        Self::new(hook::SYS_EXIT_OPEN, id.dev, object, path::read(at(file, config!(offsets.file_f_mode))))
+    }
+
+    #[inline(always)]
+    fn new(hook: u32, device: u32, object: [u64; 6], fmode: u32) -> Self {
+        let state = verdict::state();
+        let keep = fmode & FMODE_CREATED == 0 && config!(names)[0] != 0 && repeat::asked(&state, every::OPEN);
+        Self { asked: Asked::of_file(hook, device, object, &state), keep }
+    }
+}
+
+/// Asks the table; none for a repeat. By value: what is asked goes from the stack into the buffer.
+#[inline(always)]
+fn first_look(opened: Opened) -> Option<Was> {
+    let seen = if opened.keep { opened.asked.seen() } else { Seen::New };
+    if seen == Seen::Repeat {
+        return None;
+    }
+    let builder = Builder::take();
+    if let Some(builder) = &builder {
+        // SAFETY: the buffer is ours.
+        unsafe { (*builder.scratch()).asked = opened.asked };
+    }
+    Some(Was { builder, renamed: seen == Seen::Renamed, keep: opened.keep })
+}
+
+/// What is opened, and how; as in [`Open`].
+struct About {
+    file: FileId,
+    flags: u32,
+    fmode: u32,
+    mode: u32,
+    links: u32,
+    device: u32,
+}
+
+impl About {
+    /// What the open may do: to empty the file is to write.
+    #[inline(always)]
+    fn may(&self) -> u32 {
+        if self.flags & O_TRUNC != 0 { self.fmode | FMODE_WRITE } else { self.fmode }
+    }
+
+    /// The event, without path and verdict, in the buffer: the stack has no room for it.
+    #[inline(always)]
+    fn event(&self, builder: &Builder, hook: u32) -> &'static mut Open {
+        // SAFETY: the buffer is ours, and the caller lets go of the event before it gives the buffer back.
+        let event = unsafe { &mut (*builder.scratch()).open };
+        event.header = emit::header(kind::OPEN, hook, 0);
+        task::current(&mut event.header.task);
+        event.file = self.file;
+        event.flags = self.flags;
+        event.fmode = self.may();
+        event.mode = self.mode;
+        event.links = self.links;
+        event.path = 0;
+        event.pad = 0;
+        event.device = self.device;
+        event
+    }
+}
+
 /// Verdict and event of an open that the LSM hook sees.
 #[inline(always)]
-fn judge(file: Object, hook: u32) -> Entry {
+fn judge(file: Object, was: Was) -> Entry {
     let inode = field!(file, file_f_inode, Object);
-    let mut event = Open {
-        header: emit::header(kind::OPEN, hook, 0),
+    let mode = u32::from(field!(inode, inode_i_mode, u16));
+    let about = About {
         file: task::file_identity(file),
         flags: field!(file, file_f_flags, u32),
         fmode: field!(file, file_f_mode, u32),
-        mode: u32::from(field!(inode, inode_i_mode, u16)),
+        mode,
         links: field!(inode, inode_i_nlink, u32),
-        ..Open::default()
+        device: if mode & FILE_TYPE == CHARACTER_DEVICE { field!(inode, inode_i_rdev, u32) } else { 0 },
     };
-    if event.mode & FILE_TYPE == CHARACTER_DEVICE {
-        event.device = field!(inode, inode_i_rdev, u32);
-    }
-    open(&mut event, file as u64, hook)
+    open(&about, file as u64, hook::FILE_OPEN, was)
 }
 
 /// Event of an open that was seen from outside: nothing to decide any more.
 #[inline(always)]
 fn observe(file: u64) {
+    let Some(was) = first_look(Opened::of_address(file)) else {
+        repeat::count(kind::OPEN, hook::SYS_EXIT_OPEN);
+        return;
+    };
     let at = |base: u64, offset: u32| base + u64::from(offset);
     let inode: u64 = path::read(at(file, config!(offsets.file_f_inode)));
-    let mut event = Open {
-        header: emit::header(kind::OPEN, hook::SYS_EXIT_OPEN, 0),
+    let about = About {
         file: path::inode_identity(inode),
         flags: path::read(at(file, config!(offsets.file_f_flags))),
         fmode: path::read(at(file, config!(offsets.file_f_mode))),
         mode: u32::from(path::read::<u16>(at(inode, config!(offsets.inode_i_mode)))),
         links: path::read(at(inode, config!(offsets.inode_i_nlink))),
-        ..Open::default()
+        device: 0,
     };
-    open(&mut event, file, hook::SYS_EXIT_OPEN);
+    open(&about, file, hook::SYS_EXIT_OPEN, was);
 }
 
 /// The accesses that an open asks for. To create is to write: user space writes what refuses writing under creating
@@ -137,14 +253,11 @@ fn wanted(fmode: u32) -> Wanted {
 
 /// Path, verdict, event.
 #[inline(always)]
-fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
-    task::current(&mut event.header.task);
-    if event.flags & O_TRUNC != 0 {
-        event.fmode |= FMODE_WRITE;
-    }
-    let Some(mut builder) = Builder::take() else {
-        return open_without_path(event, hook);
+fn open(about: &About, file: u64, hook: u32, was: Was) -> Entry {
+    let Some(mut builder) = was.builder else {
+        return open_without_path(about, hook);
     };
+    let event = about.event(&builder, hook);
     let place = Place::of_file(file);
     let (length, whole) = path::prepend(&mut builder, place);
     let ask = Ask {
@@ -168,26 +281,44 @@ fn open(event: &mut Open, file: u64, hook: u32) -> Entry {
     if hook == hook::SYS_EXIT_OPEN {
         entry.flags |= entry_flag::MONITOR; // the open is done: nothing can be refused here
     }
-    if !emit::settle(hook, &entry) && !emit::suppress_own(kind::OPEN, &event.header.task) {
-        event.header.verdict = verdict::record(&entry);
-        if !whole {
-            event.header.flags |= flag::PATH_TRUNCATED | flag::PATH_UNKNOWN;
-            emit::count_hook(hook, |s| &mut s.errors);
+    let passed = entry.rule == 0 && whole;
+    if !emit::settle(hook, &entry) {
+        // SAFETY: the buffer is ours.
+        let (asked, sign) = unsafe { (&(*builder.scratch()).asked, (*builder.scratch()).walk.sign) };
+        if passed && was.renamed && asked.same_path(sign) {
+            emit::suppressed(kind::OPEN);
+        } else if report(event, &entry, &mut builder, (length, whole)) && passed && was.keep {
+            asked.told(sign);
         }
-        event.path = length as u16;
-        emit::send_built_acting(kind::OPEN, entry.rule, &mut builder, event, |e| &mut e.header);
     }
     builder.release();
     entry
 }
 
+/// Sends the event, unless it is Sentinel's own; whether nobody has to be told of it any more.
+#[inline(always)]
+fn report(event: &mut Open, entry: &Entry, builder: &mut Builder, (length, whole): (usize, bool)) -> bool {
+    if emit::suppress_own(kind::OPEN, &event.header.task) {
+        return true;
+    }
+    event.header.verdict = verdict::record(entry);
+    if !whole {
+        event.header.flags |= flag::PATH_TRUNCATED | flag::PATH_UNKNOWN;
+        emit::count_hook(u32::from(event.header.hook), |s| &mut s.errors);
+    }
+    event.path = length as u16;
+    emit::send_built_acting(kind::OPEN, entry.rule, builder, event, |e| &mut e.header)
+}
+
 /// No buffer for the path: identity alone decides, the event is lost and counted.
 #[inline(always)]
-fn open_without_path(event: &Open, hook: u32) -> Entry {
-    let question = Question { hook, task: &event.header.task, port: 0, protocol: 0 };
-    let mut entry = verdict::file_by_identity(&question, event.file, wanted(event.fmode));
-    if entry.rule == 0 && event.device != 0 {
-        entry = verdict::bypass(&question, BypassKey { kind: bypass::DEVICE, number: event.device });
+fn open_without_path(about: &About, hook: u32) -> Entry {
+    let mut task = Task::default();
+    task::current(&mut task);
+    let question = Question { hook, task: &task, port: 0, protocol: 0 };
+    let mut entry = verdict::file_by_identity(&question, about.file, wanted(about.may()));
+    if entry.rule == 0 && about.device != 0 {
+        entry = verdict::bypass(&question, BypassKey { kind: bypass::DEVICE, number: about.device });
     }
     if !emit::settle(hook, &entry) {
         emit::count_hook(hook, |s| &mut s.errors);

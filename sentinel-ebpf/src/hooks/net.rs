@@ -11,13 +11,15 @@ use sentinel_common::{
     address::Address,
     event::{Network, kind},
     hook,
-    verdict::{BypassKey, Entry, bypass},
+    repeat::every,
+    verdict::{BypassKey, State, bypass},
 };
 
 use super::{cgroup_answer, lsm_answer, refused_before};
 use crate::{
     emit,
     maps::{Note, SOCKETS, config},
+    repeat::{self, Asked, Seen, pair},
     socket::{self, AF_INET, AF_INET6, Destination, SOCK_STREAM},
     task::{self, Object, field},
     verdict::{self, Question},
@@ -113,13 +115,33 @@ fn socket_create(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn lsm_verdict(kind: u16, hook: u32, to: &Destination) -> i32 {
+    let state = verdict::state();
+    let keep = is_kept(kind, &state);
+    if keep && asked(hook, to, &state).seen() == Seen::Repeat {
+        repeat::count(kind, hook);
+        return 0;
+    }
     let mut event = socket::event(kind, hook, to);
     task::current(&mut event.header.task);
-    let entry = socket::judge(&mut event, verdict::state().word);
-    if !emit::settle(hook, &entry) && !emit::suppress_own(kind, &event.header.task) {
-        emit::send_acting(kind, entry.rule, &event);
+    let entry = socket::judge(&mut event, state.word);
+    if !emit::settle(hook, &entry) {
+        report(&raw const event, entry.rule, u32::from(keep) * KEEP, state.epoch, state.seconds);
     }
     lsm_answer(verdict::refuses(&entry))
+}
+
+/// What tells this connect or send from others of the process.
+#[inline(always)]
+fn asked(hook: u32, to: &Destination, state: &State) -> Asked {
+    let ends = pair(u32::from(to.port), u32::from(to.protocol));
+    let socket = pair(u32::from(to.family), u32::from(to.socket_type));
+    Asked::new(hook, [to.address.high, to.address.low, ends, socket, 0, 0], state)
+}
+
+/// Whether repeats of such events are told apart.
+#[inline(always)]
+fn is_kept(kind: u16, state: &State) -> bool {
+    repeat::asked(state, if kind == kind::SEND { every::SEND } else { every::CONNECT })
 }
 
 /// `BPF_CGROUP_INET4_CONNECT`, since 4.17: connect on an IPv4 socket, and TCP Fast Open.
@@ -158,16 +180,44 @@ fn cgroup_verdict(ctx: &SockAddrContext, kind: u16, hook: u32, reporter: u32, fa
     if !canary {
         // SAFETY: the map makes room for the note of this context's socket, or answers null.
         remember(unsafe { SOCKETS.get_or_insert_ptr_mut(ctx, None) }, &raw const event, state.epoch);
-        report(kind, reports, &entry, &event);
+        if reports {
+            let keep = u32::from(is_kept(kind, &state)) * KEEP;
+            report(&raw const event, entry.rule, keep | ASK, state.epoch, state.seconds);
+        }
     }
     cgroup_answer(verdict::refuses(&entry))
 }
 
-#[inline(always)]
-fn report(kind: u16, reports: bool, entry: &Entry, event: &Network) {
-    if reports && !emit::suppress_own(kind, &event.header.task) {
-        emit::send_acting(kind, entry.rule, event);
+/// It is to be remembered.
+const KEEP: u32 = 1;
+/// The table has not been asked yet.
+const ASK: u32 = 2;
+
+/// Sends the event, unless it is Sentinel's own or a repeat about which no entry is.
+///
+/// A global function: the stack of the programs has no room for what is asked of the table.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn report(event: *const Network, rule: u32, how: u32, epoch: u64, seconds: u64) -> u32 {
+    // SAFETY: callers pass a reference; the verifier, which looks at this alone, wants to see the null check.
+    let Some(event) = (unsafe { event.as_ref() }) else { return 0 };
+    let kind = event.header.kind;
+    let (port, family, socket_type, protocol) = (event.port, event.family, event.socket_type, event.protocol);
+    let to = Destination { address: event.given, port, family, socket_type, protocol };
+    let asked = asked(u32::from(event.header.hook), &to, &State { word: 0, epoch, seconds });
+    let keep = rule == 0 && how & KEEP != 0;
+    if keep && how & ASK != 0 && asked.seen() == Seen::Repeat {
+        emit::suppressed(kind);
+    } else if (emit::suppress_own(kind, &event.header.task) || send(kind, rule, event)) && keep {
+        asked.told(0);
     }
+    1
+}
+
+/// With the kind known: each is counted at its own place.
+#[inline(always)]
+fn send(kind: u16, rule: u32, event: &Network) -> bool {
+    emit::send_acting(if kind == kind::SEND { kind::SEND } else { kind::CONNECT }, rule, event)
 }
 
 /// The destination in a cgroup hook's context. Its fields may only be read one by one.

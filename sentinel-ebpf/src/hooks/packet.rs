@@ -81,7 +81,7 @@ extern "C" fn leaving_refused(event: *mut Network, note: *mut Note) -> u32 {
     // SAFETY: the caller passes a reference; the verifier, which looks at this alone, wants to see the null check.
     let Some(event) = (unsafe { event.as_mut() }) else { return 0 };
     task::of_owner(note, &mut event.header);
-    let State { epoch, word } = verdict::state();
+    let State { epoch, word, .. } = verdict::state();
     let entry = socket::judge(event, word);
     if !emit::settle(hook::EGRESS, &entry) {
         if entry.rule == 0 {

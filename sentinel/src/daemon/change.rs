@@ -134,12 +134,13 @@ impl Daemon {
                 c.alerts.clone(),
                 c.record.clone(),
                 c.audit.clone(),
-                (c.learn.clone(), c.hashing),
+                (c.learn.clone(), c.hashing, c.repeat_seconds),
             )
         };
         if fixed(&config) != fixed(&self.config) {
             bail!(
-                "mode, scope, directories, sinks, record, learn, [audit], [hash] enabled, dns_names, forward, canary_seconds, persist,                  unattended and [policies] watch change only by a restart"
+                "mode, scope, directories, sinks, record, learn, [audit], [hash] enabled, dns_names, forward, canary_seconds, \
+                 repeat_seconds, persist, unattended and [policies] watch change only by a restart"
             );
         }
         for notice in read.policies.notices() {
@@ -178,6 +179,8 @@ impl Daemon {
             self.disengage(demand(&self.pipeline.world, &self.config));
         }
         self.pipeline.set_world(applied?);
+        let every = policy::every(&self.pipeline.world, &config);
+        self.pipeline.verdicts.tell_again(every)?;
         self.disengage(needed);
         self.pipeline.numbers.forget();
         self.tell_forced(&forced);

@@ -10,6 +10,7 @@ use crate::kernel::{
     HookState,
     features::{self, Features},
     offsets::{self, VMLINUX},
+    symbols,
 };
 
 const LSM_LIST: &str = "/sys/kernel/security/lsm";
@@ -34,7 +35,8 @@ const fn needed(so: bool) -> State {
 /// Those that need no program.
 pub(super) fn all(release: &str) -> Vec<Check> {
     let config = KernelConfig::read(release);
-    let mut checks = vec![root_and_namespaces(), types(), lsm(&config), lockdown(), jit(), bpffs(), unprivileged()];
+    let mut checks =
+        vec![root_and_namespaces(), types(), lsm(&config), lockdown(), jit(), bpffs(), unprivileged(), renames()];
     checks.extend(config.checks());
     checks
 }
@@ -103,6 +105,15 @@ fn bpffs() -> Check {
     let found = if there { format!("mounted at {BPFFS}") } else { format!("not mounted at {BPFFS}") };
     let state = if there { State::Ok } else { State::Advice };
     check("bpf file system", state, found, "enforcement ends with its daemon", "mount -t bpf bpf /sys/fs/bpf")
+}
+
+fn renames() -> Check {
+    let lost = "every open is looked at and reported, however often a process repeats it; nothing else is lost";
+    let step = "run a kernel with CONFIG_KALLSYMS_ALL=y, and sysctl -w kernel.kptr_restrict=1";
+    match symbols::find_names() {
+        Ok(_) => check("repeated opens", State::Ok, "renames and mounts are counted where one can see", "", ""),
+        Err(why) => check("repeated opens", State::Advice, why, lost, step),
+    }
 }
 
 fn unprivileged() -> Check {

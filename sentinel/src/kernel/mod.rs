@@ -32,6 +32,7 @@ pub mod probe;
 pub mod ring;
 pub mod signals;
 pub mod stats;
+pub mod symbols;
 mod tc;
 mod tracefs;
 pub mod verdicts;
@@ -106,6 +107,8 @@ pub struct Options {
     pub forward: bool,
     /// What becomes of verdicts when the daemon is gone for too long: a number of `sentinel_common::meta::unattended`.
     pub unattended: u32,
+    /// After so many seconds the same event of a process is sent again; 0: each one is.
+    pub repeat_seconds: u64,
     /// Which of the hooks are needed that not every policy needs.
     pub demand: Demand,
     /// Kernel type information, `/sys/kernel/btf/vmlinux` unless a test says otherwise.
@@ -138,6 +141,8 @@ pub struct Kernel {
     pins: Option<Pins>,
     /// Why nothing does, where it should.
     pub no_pins: Option<String>,
+    /// Whether the kernel tells where it counts renames and mounts: repeats of opens can be told then.
+    pub knows_names: bool,
     /// Parsed once, and dropped when all is attached: it is tens of megabytes.
     btf: Option<Btf>,
 }
@@ -161,6 +166,7 @@ impl Kernel {
         let features = features::probe()?;
         let scope = attach::check(&options.scope, &features.cgroup2)?;
         let offsets = offsets::resolve(&options.btf)?;
+        let names = symbols::names();
         let config = Config {
             enforce: u32::from(options.enforce),
             own_tgid: std::process::id(),
@@ -170,6 +176,8 @@ impl Kernel {
             together: offsets::together(&offsets),
             attached: 0,
             scope_cgroup: scope.id,
+            repeat_seconds: options.repeat_seconds,
+            names,
             offsets,
         };
         let btf = kernel_types()?;
@@ -183,7 +191,18 @@ impl Kernel {
         };
         let mut devices = Devices::default();
         devices.pins = pins.as_ref().map(|pins| pins.directory().to_owned());
-        Ok(Self { ebpf, hooks, features, scope, no_probe, devices, pins, no_pins, btf: Some(btf) })
+        Ok(Self {
+            ebpf,
+            hooks,
+            features,
+            scope,
+            no_probe,
+            devices,
+            pins,
+            no_pins,
+            knows_names: names[0] != 0,
+            btf: Some(btf),
+        })
     }
 
     /// Attaches every hook of the plan. On an error nothing stays attached: the caller drops `self`.

@@ -35,6 +35,7 @@ use super::{
     lent::{Lent, Wanted},
     plain::{Plain, plain},
 };
+use crate::clock;
 
 plain!(Entry, LimitKey, DestinationKey, CidrKey, FileKey, AccessEntries, BypassKey, PathKey, NameKey, FileId, State);
 plain!(FileVersion, Hashed, Fallbacks);
@@ -161,6 +162,9 @@ pub struct Held {
     pub access: u32,
 }
 
+/// Nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+
 /// The verdict maps and their shadow.
 pub struct Verdicts {
     state: Array<MapData, Plain<State>>,
@@ -183,7 +187,10 @@ pub struct Verdicts {
     generations: BTreeMap<(u32, u64), u32>,
     /// What the policy says of each class of addresses; empty: no rule is about countries.
     classes: Vec<ClassRules>,
-    epoch: u64,
+    /// What the hooks were told last.
+    told: State,
+    /// Kinds of event of which every one is sent, as `repeat::every` bits.
+    every: u64,
     limited: BTreeSet<(u32, u32, u64, u32)>,
 }
 
@@ -236,7 +243,8 @@ impl Verdicts {
             held: BTreeMap::new(),
             generations: BTreeMap::new(),
             classes: Vec::new(),
-            epoch: 0,
+            told: State::default(),
+            every: 0,
             limited: BTreeSet::new(),
         })
     }
@@ -255,6 +263,7 @@ impl Verdicts {
             self.generations.insert(key, file.generation);
         } else if before != file.generation {
             self.rewrite(key)?;
+            self.sync_state()?;
         }
         if file.generation == 0 {
             self.generations.remove(&key);
@@ -345,12 +354,14 @@ impl Verdicts {
         result
     }
 
-    /// Removes what has expired by `now` (boot clock, nanoseconds).
+    /// Removes what has expired by `now` (boot clock, nanoseconds), and tells the hooks the time.
     ///
     /// # Errors
     ///
     /// As for [`Verdicts::retain`].
     pub fn sweep(&mut self, now: u64) -> Result<usize, KernelError> {
+        self.told.seconds = now / SECOND;
+        self.state.set(0, Plain(self.told), 0).map_err(named("STATE"))?;
         self.retain(|_, held| held.entry.expires == 0 || held.entry.expires > now)
     }
 
@@ -432,6 +443,16 @@ impl Verdicts {
         let result = self.contents.set_lists(lists);
         self.sync_state()?;
         result
+    }
+
+    /// Sends every event of these kinds (`repeat::every` bits) from now on, and of the others what was sent before once more.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Map`] if the kernel refuses.
+    pub fn tell_again(&mut self, every: u64) -> Result<(), KernelError> {
+        self.every = every;
+        self.sync_state()
     }
 
     /// Says which rules nobody may be rid of by entering another process. To be done while their limits are there. No other
@@ -587,9 +608,9 @@ impl Verdicts {
             bits |= active::HASH;
         }
         // Odd, so it comes to each value once; and a mixture of the bytes of two values is not a third one soon.
-        self.epoch = self.epoch.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let state = State { word: banks | u64::from(bits), epoch: self.epoch };
-        self.state.set(0, Plain(state), 0).map_err(named("STATE"))
+        let epoch = self.told.epoch.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.told = State { word: banks | self.every | u64::from(bits), epoch, seconds: clock::boot_now() / SECOND };
+        self.state.set(0, Plain(self.told), 0).map_err(named("STATE"))
     }
 }
 

@@ -50,7 +50,10 @@ impl Watch {
         fs::create_dir(&dir)?;
         let actor = ctx.program("facts/actor")?;
         let scope = ctx.cgroup("facts")?;
-        let sentinel = ctx.sentinel().policy(&ctx.policy("facts", EVERYTHING)?).monitor_in(&scope).start()?;
+        // Each event is counted here; repeats have scenarios of their own.
+        let config = ctx.write("facts.toml", "[events]\nrepeat_seconds = 0\n")?;
+        let launch = ctx.sentinel().policy(&ctx.policy("facts", EVERYTHING)?).config(&config);
+        let sentinel = launch.monitor_in(&scope).start()?;
         Ok(Self { sentinel, scope, dir, actor: fs::canonicalize(actor)? })
     }
 

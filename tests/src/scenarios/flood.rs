@@ -204,7 +204,11 @@ fn accounted(before: &Value, after: &Value, made: Made) -> Result<()> {
     let refused = refusals(after)? - refusals(before)?;
     ensure!(refused == u64::from(REFUSALS), "the kernel counted {refused} refusals of {REFUSALS}");
     let losses = if losses.is_empty() { " none".to_owned() } else { losses };
-    println!("  {} opens and {connects} connects, {refused} of them refused; lost:{losses}", made.opens);
+    let repeats = count(after, "open", "suppressed")? - count(before, "open", "suppressed")?;
+    println!(
+        "  {} opens, {repeats} of them repeats, and {connects} connects, {refused} of them refused; lost:{losses}",
+        made.opens
+    );
     Ok(())
 }
 

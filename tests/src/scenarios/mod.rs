@@ -52,6 +52,7 @@ mod names;
 mod operator_blocks;
 mod persist;
 mod rails;
+mod repeats;
 mod replay;
 mod selftest;
 
@@ -103,6 +104,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(egress_replies::all());
     all.extend(egress_storm::all());
     all.extend(flood::all());
+    all.extend(repeats::all());
     all.extend(geo_files::all());
     all.extend(replay::all());
     all.extend(demo::all());

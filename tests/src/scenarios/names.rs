@@ -247,7 +247,7 @@ const FLOOD: u64 = 20_000;
 
 /// A stranger's answers: every one that came is delivered or counted as lost, and no event goes missing for them.
 fn flood(ctx: &Ctx) -> Result<()> {
-    let lab = Lab::start(ctx, "", false)?;
+    let lab = Lab::start(ctx, "[events]\nrepeat_seconds = 0\n", false)?;
     let _sink = lab.pair.far.tcp_sink("[::]:8080")?;
     let before = runs(&lab)?;
     let server = lab.udp(SERVER4)?;
